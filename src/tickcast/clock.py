@@ -1,0 +1,87 @@
+"""The only file that reads the time. Stages never import it: to them time is data."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+DAY_MS = 86_400_000
+NS_PER_MS = 1_000_000
+
+
+class Clock(Protocol):
+    """What a runner needs to know of time."""
+
+    def now_ns(self) -> int:
+        """Nanoseconds since the epoch."""
+        ...
+
+    def monotonic_s(self) -> float:
+        """Seconds that never go back; only differences mean anything."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now_ns(self) -> int:
+        """Nanoseconds since the epoch."""
+        return time.time_ns()
+
+    def monotonic_s(self) -> float:
+        """Seconds that never go back."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass; a negative span is none."""
+        if seconds > 0:
+            time.sleep(seconds)
+
+
+class ManualClock:
+    """A clock that tests and simulations move by hand.
+
+    >>> clock = ManualClock(start_ns=0)
+    >>> clock.sleep(1.5)
+    >>> clock.now_ns()
+    1500000000
+    """
+
+    def __init__(self, start_ns: int = 0) -> None:
+        self._now_ns = start_ns
+
+    def now_ns(self) -> int:
+        """The time it was moved to."""
+        return self._now_ns
+
+    def monotonic_s(self) -> float:
+        """The same time in seconds."""
+        return self._now_ns / 1e9
+
+    def sleep(self, seconds: float) -> None:
+        """Move the clock at once."""
+        if seconds > 0:
+            self._now_ns += round(seconds * 1e9)
+
+
+def utc_day(timestamp_ms: int) -> str:
+    """Name the UTC day of a time, as day files are named.
+
+    >>> utc_day(1_723_161_600_000)
+    '20240809'
+    """
+    return datetime.fromtimestamp(timestamp_ms / 1000, tz=UTC).strftime("%Y%m%d")
+
+
+def utc_text(timestamp_ms: int) -> str:
+    """Write a time for people.
+
+    >>> utc_text(1_723_161_600_000)
+    '2024-08-09 00:00:00 UTC'
+    """
+    return datetime.fromtimestamp(timestamp_ms / 1000, tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -1,0 +1,124 @@
+"""Settings: `tickcast.toml`, then the environment, then flags, in rising order. The only file that reads the environment.
+
+The names that other systems' documents use work as environment variables: `PAIRS`, `KAFKA_BROKER` and so on; every
+setting also answers to its own name behind `TICKCAST_` (`TICKCAST_CANDLE_SECONDS=1,60`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tickcast.errors import ConfigError
+
+DEFAULT_INDICATORS = ("SMA:7", "SMA:14", "SMA:21", "EMA:12", "EMA:26", "RSI:14", "MACD", "BBANDS", "OBV", "VWAP", "ATR:14")
+
+
+class FlowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the stages are built from; two flows with equal settings give equal bytes for equal input."""
+
+    candle_seconds: tuple[int, ...] = (60,)
+    indicators: tuple[str, ...] = ()
+    """TA-Lib functions beside the design's set, by name and parameters: `ADX:14`."""
+    grace_ms: int = 1000
+    """How far behind a venue's other messages its trades may come before they count as late."""
+
+    def __post_init__(self) -> None:
+        seconds = self.candle_seconds
+        if not seconds or any(not 1 <= s <= 86_400 or 86_400 % s for s in seconds):
+            raise ConfigError(
+                "candle_seconds",
+                f"was {','.join(map(str, seconds)) or 'empty'}",
+                "give whole seconds that divide a day, for example 1,60,300",
+            )
+        if len(set(seconds)) != len(seconds) or list(seconds) != sorted(seconds):
+            msgspec.structs.force_setattr(self, "candle_seconds", tuple(sorted(set(seconds))))
+        if not 0 <= self.grace_ms <= 60_000:
+            raise ConfigError("grace_ms", f"was {self.grace_ms}", "give milliseconds from 0 to 60000")
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All settings of a run."""
+
+    data_dir: Path = Path("tickcast-data")
+    exchange: str = ""
+    pairs: tuple[str, ...] = ()
+    candle_seconds: tuple[int, ...] = (60,)
+    indicators: tuple[str, ...] = ()
+    grace_ms: int = 1000
+    fsync_ms: int = 100
+    checkpoint_ms: int = 1000
+    journal_keep_days: int = 30
+    host: str = "127.0.0.1"
+    port: int = 8000
+    kafka_broker: str = ""
+
+    @property
+    def flow(self) -> FlowSettings:
+        """The part that the stages are built from."""
+        return FlowSettings(self.candle_seconds, self.indicators, self.grace_ms)
+
+
+_ALIASES = {"PAIRS": "pairs", "KAFKA_BROKER": "kafka_broker"}
+_LISTS = {"pairs", "candle_seconds", "indicators"}
+
+
+def load(
+    flags: Mapping[str, Any], *, file: Path | None = None, environ: Mapping[str, str] | None = None
+) -> Settings:
+    """Settings from the file, the environment and the flags that were given (None: not given).
+
+    >>> load({"candle_seconds": "1,60"}, environ={"PAIRS": "BTCUSDT,ETHUSDT"}).pairs
+    ('BTCUSDT', 'ETHUSDT')
+    """
+    merged = _from_file(file) | _from_environment(os.environ if environ is None else environ)
+    merged |= {name: value for name, value in flags.items() if value is not None}
+    for name in merged:
+        if name not in Settings.__struct_fields__:
+            near = difflib.get_close_matches(name, Settings.__struct_fields__, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(Settings.__struct_fields__)}"
+            raise ConfigError(name, "is not a setting, so nothing was started", hint.rstrip("?"))
+    for name in _LISTS & merged.keys():
+        if isinstance(merged[name], str):
+            merged[name] = [part.strip() for part in merged[name].split(",") if part.strip()]
+    try:
+        settings = msgspec.convert(merged, Settings, strict=False)
+    except msgspec.ValidationError as exc:
+        raise ConfigError("settings", str(exc), "correct the value named above, then start again") from exc
+    _ = settings.flow  # its own checks
+    return settings
+
+
+def _from_file(file: Path | None) -> dict[str, Any]:
+    path = file or Path("tickcast.toml")
+    if file is None and not path.is_file():
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise ConfigError(str(path), f"can not be read ({exc.strerror})", "name a readable file with --config") from exc
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise ConfigError(str(path), f"is not TOML ({exc})", "correct that line; nothing was started") from exc
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        setting: environ[name] for name, setting in _ALIASES.items() if environ.get(name)
+    }
+    for name in Settings.__struct_fields__:
+        value = environ.get(f"TICKCAST_{name.upper()}")
+        if value:
+            found[name] = value
+    return found
+
+
+def cache_dir() -> Path:
+    """Where compiled kernels are kept when the package's own folder is read-only."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "tickcast"
