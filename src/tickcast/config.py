@@ -17,7 +17,19 @@ import msgspec
 
 from tickcast.errors import ConfigError
 
-DEFAULT_INDICATORS = ("SMA:7", "SMA:14", "SMA:21", "EMA:12", "EMA:26", "RSI:14", "MACD", "BBANDS", "OBV", "VWAP", "ATR:14")
+DEFAULT_INDICATORS = (
+    "SMA:7",
+    "SMA:14",
+    "SMA:21",
+    "EMA:12",
+    "EMA:26",
+    "RSI:14",
+    "MACD",
+    "BBANDS",
+    "OBV",
+    "VWAP",
+    "ATR:14",
+)
 
 
 class FlowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,9 +81,7 @@ _ALIASES = {"PAIRS": "pairs", "KAFKA_BROKER": "kafka_broker"}
 _LISTS = {"pairs", "candle_seconds", "indicators"}
 
 
-def load(
-    flags: Mapping[str, Any], *, file: Path | None = None, environ: Mapping[str, str] | None = None
-) -> Settings:
+def load(flags: Mapping[str, Any], *, file: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
     """Settings from the file, the environment and the flags that were given (None: not given).
 
     >>> load({"candle_seconds": "1,60"}, environ={"PAIRS": "BTCUSDT,ETHUSDT"}).pairs
@@ -108,9 +118,7 @@ def _from_file(file: Path | None) -> dict[str, Any]:
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        setting: environ[name] for name, setting in _ALIASES.items() if environ.get(name)
-    }
+    found: dict[str, Any] = {setting: environ[name] for name, setting in _ALIASES.items() if environ.get(name)}
     for name in Settings.__struct_fields__:
         value = environ.get(f"TICKCAST_{name.upper()}")
         if value:

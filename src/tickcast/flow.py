@@ -76,13 +76,13 @@ FLOW = (
 """In an order in which every stage stands after all that it reads from."""
 
 
-def build(settings: FlowSettings, names: tuple[str, ...] = tuple(hop.name for hop in FLOW)) -> list[tuple[Hop, Stage]]:
-    """Construct the named stages in the order of the map; their modules are imported here, not before."""
+def build(settings: FlowSettings, names: tuple[str, ...] = ()) -> list[tuple[Hop, Stage]]:
+    """Construct the named stages (none named: all) in the order of the map; their modules are imported only here."""
     from importlib import import_module
 
     built: list[tuple[Hop, Stage]] = []
     for hop in FLOW:
-        if hop.name in names:
+        if not names or hop.name in names:
             module, _, attribute = hop.where.partition(":")
             built.append((hop, getattr(import_module(module), attribute)(settings)))
     return built

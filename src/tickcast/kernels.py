@@ -7,7 +7,7 @@ not the one that waits.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
 
@@ -18,14 +18,12 @@ _WARMERS: list[Callable[[], object]] = []
 
 def kernel(function: F) -> F:
     """Compile a function of arrays and numbers; it holds no GIL and its result does not depend on the machine's mood."""
-    compiled: F = numba.njit(cache=True, nogil=True, fastmath=False, error_model="numpy")(function)
-    return compiled
+    return cast(F, numba.njit(cache=True, nogil=True, fastmath=False, error_model="numpy")(function))
 
 
 def inline(function: F) -> F:
     """A kernel's helper, compiled into its callers."""
-    compiled: F = numba.njit(cache=True, nogil=True, fastmath=False, error_model="numpy", inline="always")(function)
-    return compiled
+    return cast(F, numba.njit(cache=True, nogil=True, fastmath=False, error_model="numpy", inline="always")(function))
 
 
 def warms(function: Callable[[], object]) -> Callable[[], object]:

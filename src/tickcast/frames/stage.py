@@ -1,0 +1,222 @@
+"""Rows of one exchange in, frames of single pairs out: who said what when becomes "this, and nothing older follows".
+
+Three things happen here and nowhere else. Each trade meets the best bid and ask that had arrived before it. A pair's
+low (the time before which nothing follows) is moved by its own trades, and by other proof of the venue's time where
+that passes a candle boundary. And a time that no neighbour confirms is set aside before it can move anything.
+
+All of it is a fold over rows in the order of arrival, so no cut into blocks can change the frames' sum.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tickcast.clock import DAY_MS, utc_text
+from tickcast.config import FlowSettings
+from tickcast.events import TRADES, Columns, Frame
+from tickcast.frames.plausible import Row, confirm
+from tickcast.snapshot import pack, unpack
+from tickcast.sources.contract import ALIVE, QUOTE, TRADE, MarketRows, Reject
+
+TRADE_COLUMNS = tuple(TRADES.columns)
+
+
+class PairState:
+    """What is known of one pair: its low, its best prices, a row that waits to be confirmed."""
+
+    __slots__ = ("ask", "bid", "blind_from_ms", "held", "low_ms")
+
+    def __init__(self) -> None:
+        self.low_ms = 0
+        self.bid = self.ask = math.nan
+        self.blind_from_ms = 0
+        self.held: Row | None = None
+
+
+class FramerState:
+    """The pairs of one exchange, and how many rows were set aside."""
+
+    __slots__ = ("implausible", "pairs", "rows")
+
+    def __init__(self) -> None:
+        self.pairs: dict[str, PairState] = {}
+        self.rows = 0
+        self.implausible = 0
+
+
+class Framed(NamedTuple):
+    """What a step gives: frames in the order of their pairs' first rows, and rows for quarantine."""
+
+    frames: list[Frame]
+    rejects: list[Reject]
+
+
+class Framer:
+    """The first stage: keyed by exchange where all others are keyed by pair."""
+
+    name = "frames"
+    version = 1
+
+    def __init__(self, settings: FlowSettings, pairs: tuple[str, ...] = ()) -> None:
+        self.pairs = frozenset(pairs)
+        self.grace_ms = settings.grace_ms
+        self.boundary_ms = 1000 * math.gcd(*settings.candle_seconds)
+
+    def new(self) -> FramerState:
+        """Nothing is known of the exchange."""
+        return FramerState()
+
+    def step(self, state: FramerState, exchange: str, rows: MarketRows) -> Framed:
+        """Cut a block's rows into frames of single pairs; others than the pairs asked for are left out."""
+        framed = Framed([], [])
+        pair_of, columns = rows.columns["pair"], rows.columns
+        state.rows += len(pair_of)
+        silences = _first_rows_after(rows)
+        everyone = np.flatnonzero(pair_of == -1)
+        single = len(rows.pairs) == 1 and not len(everyone)
+        for number, pair in enumerate(rows.pairs):
+            if self.pairs and pair not in self.pairs:
+                continue
+            pair_state = state.pairs.setdefault(pair, PairState())
+            if single:
+                picked, places = columns, np.arange(len(pair_of))
+            else:
+                places = np.flatnonzero((pair_of == number) | (pair_of == -1))
+                picked = {name: column[places] for name, column in columns.items()}
+            self._pair(framed, state, (exchange, pair), pair_state, picked, np.searchsorted(places, silences))
+        others = state.pairs.keys() - set(rows.pairs)
+        if others and (len(everyone) or len(silences)):
+            picked = {name: column[everyone] for name, column in columns.items()}
+            for pair in sorted(others):
+                cuts = np.searchsorted(everyone, silences)
+                self._pair(framed, state, (exchange, pair), state.pairs[pair], picked, cuts)
+        return framed
+
+    def finish(self, state: FramerState, exchange: str) -> Framed:
+        """The input has ended: a first row that still waits for a neighbour is let through."""
+        framed = Framed([], [])
+        for pair, pair_state in state.pairs.items():
+            if pair_state.held is not None and pair_state.low_ms == 0:
+                rows = {name: np.array([value]) for name, value in pair_state.held.items()}
+                pair_state.held = None
+                self._cut(framed, (exchange, pair), pair_state, rows, np.empty(0, dtype=np.int64))
+        return framed
+
+    def _pair(
+        self,
+        framed: Framed,
+        state: FramerState,
+        key: tuple[str, str],
+        pair: PairState,
+        rows: Columns,
+        silences: NDArray[np.intp],
+    ) -> None:
+        """Set aside what no neighbour confirms, then cut."""
+        kept = confirm(pair, rows, DAY_MS)
+        state.implausible += len(kept.refused)
+        framed.rejects.extend(_reject(key, row) for row in kept.refused)
+        if kept.dropped:
+            silences = silences - np.searchsorted(kept.dropped, silences)
+        self._cut(framed, key, pair, kept.rows, silences + kept.shift)
+
+    def _cut(
+        self, framed: Framed, key: tuple[str, str], pair: PairState, rows: Columns, silences: NDArray[Any]
+    ) -> None:
+        """Cut one pair's rows at a silence, and where other messages than its trades prove that a boundary passed."""
+        kind, time_ms = rows["kind"], rows["timestamp_ms"]
+        is_trade = kind == TRADE
+        trades = np.flatnonzero(is_trade)
+        proof = np.where(is_trade, time_ms, np.where(time_ms > 0, time_ms - self.grace_ms, 0))
+        reached = np.maximum.accumulate(np.concatenate(([pair.low_ms], proof))) // self.boundary_ms
+        crossings = np.flatnonzero(~is_trade & (reached[1:] > reached[:-1]))
+        met = _quotes_met(pair, rows, trades)
+        start = 0
+        for stop, low_ms, silent in _cuts(crossings, proof, silences):
+            end = int(np.searchsorted(trades, stop))
+            self._emit(framed, key, pair, met, (start, end), low_ms)
+            start = end
+            if silent:
+                pair.blind_from_ms = pair.blind_from_ms or pair.low_ms
+        if start < len(trades):
+            self._emit(framed, key, pair, met, (start, len(trades)), 0)
+
+    def _emit(
+        self,
+        framed: Framed,
+        key: tuple[str, str],
+        pair: PairState,
+        trades: Columns,
+        span: tuple[int, int],
+        low_ms: int,
+    ) -> None:
+        start, end = span
+        times = trades["timestamp_ms"][start:end]
+        low = max(pair.low_ms, low_ms, int(times.max()) if end > start else 0)
+        if end == start and low == pair.low_ms:
+            return
+        cut = {name: trades[name][start:end] for name in TRADE_COLUMNS}
+        framed.frames.append(Frame("trades", *key, low, cut, pair.blind_from_ms))
+        pair.low_ms, pair.blind_from_ms = low, 0
+
+    def snapshot(self, state: FramerState) -> bytes:
+        """The state as bytes."""
+        pairs = {name: [p.low_ms, p.bid, p.ask, p.blind_from_ms, p.held] for name, p in sorted(state.pairs.items())}
+        return pack(self.name, self.version, {"pairs": pairs, "rows": state.rows, "implausible": state.implausible})
+
+    def restore(self, data: bytes) -> FramerState:
+        """The state that `snapshot` wrote."""
+        parts = unpack(self.name, self.version, data)
+        state = FramerState()
+        state.rows, state.implausible = parts["rows"], parts["implausible"]
+        for name, (low_ms, bid, ask, blind_from_ms, held) in parts["pairs"].items():
+            pair = state.pairs[name] = PairState()
+            pair.low_ms, pair.bid, pair.ask, pair.blind_from_ms = low_ms, bid, ask, blind_from_ms
+            pair.held = held
+        return state
+
+    def counts(self, state: FramerState) -> dict[str, int]:
+        """Rows that came, and rows that were set aside for good."""
+        return {"rows": state.rows, "implausible": state.implausible}
+
+
+def _cuts(crossings: NDArray[np.intp], proof: NDArray[np.int64], silences: NDArray[Any]) -> list[tuple[int, int, bool]]:
+    """Where to cut: (before which row, the low that is proved there or 0, whether a silence ended there), in order."""
+    cuts = [(int(at), int(proof[at]), False) for at in crossings]
+    cuts += [(int(at), 0, True) for at in silences]
+    return sorted(cuts, key=lambda cut: (cut[0], not cut[2]))
+
+
+def _quotes_met(pair: PairState, rows: Columns, trades: NDArray[np.intp]) -> Columns:
+    """The trades, each with the best prices that had arrived before it; remembers the last for the next block."""
+    met = {name: rows[name][trades] for name in TRADE_COLUMNS}
+    quotes = np.flatnonzero(rows["kind"] == QUOTE)
+    last = np.searchsorted(quotes, trades) - 1
+    for side in ("bid", "ask"):
+        known = getattr(pair, side)
+        prices = np.concatenate(([known], rows[side][quotes]))
+        met[side] = prices[last + 1]
+        setattr(pair, side, float(prices[-1]))
+    return met
+
+
+def _first_rows_after(rows: MarketRows) -> NDArray[np.intp]:
+    """The first row at or after each silence's end."""
+    if not len(rows.silence_ns):
+        return np.empty(0, dtype=np.intp)
+    recv_ms = rows.columns["recv_ms"]
+    found = [np.flatnonzero(recv_ms >= end_ns // 1_000_000) for _, end_ns in rows.silence_ns]
+    return np.array([places[0] if len(places) else len(recv_ms) for places in found], dtype=np.intp)
+
+
+def _reject(key: tuple[str, str], row: dict[str, Any]) -> Reject:
+    from msgspec.json import encode
+
+    kind = {TRADE: "trade", QUOTE: "quote", ALIVE: "proof of life"}[int(row["kind"])]
+    when = utc_text(int(row["timestamp_ms"]))
+    text = f"implausible time: a {kind} of {key[1]} at {when} is a day from its neighbours"
+    plain = {name: None if value != value else value for name, value in row.items() if name != "pair"}
+    return Reject(int(row["recv_ms"]) * 1_000_000, text, encode({"pair": key[1], **plain}))

@@ -1,0 +1,128 @@
+"""Every stage's state and the one way through them: live, replay, import and verify push frames in here.
+
+The pipeline knows nothing of processes, files or time. What comes out is for a sink; what it remembers can be taken
+as bytes and given back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from tickcast.config import FlowSettings
+from tickcast.events import TICKS, Frame
+from tickcast.flow import build
+from tickcast.frames.stage import Framer, FramerState
+from tickcast.sources.contract import MarketRows, Reject
+
+SnapshotKey = tuple[str, str]
+"""Stage name and key (`exchange:pair`, of the framer the exchange)."""
+
+
+class Outputs(NamedTuple):
+    """What a push gave: frames of every kind but trades, and rows for quarantine."""
+
+    frames: list[Frame]
+    rejects: list[Reject]
+
+
+class Pipeline:
+    """One process's stages, built from the map.
+
+    >>> pipeline = Pipeline(FlowSettings(candle_seconds=(60,)))
+    >>> [hop.name for hop, _ in pipeline.stages]
+    ['candles', 'indicators', 'ticks', 'features']
+    """
+
+    def __init__(self, settings: FlowSettings, pairs: tuple[str, ...] = ()) -> None:
+        self.framer = Framer(settings, pairs)
+        self.stages = build(settings)
+        self.framers: dict[str, FramerState] = {}
+        self.states: dict[SnapshotKey, Any] = {}
+        self._touched: set[SnapshotKey] = set()
+
+    def push_rows(self, exchange: str, rows: MarketRows) -> Outputs:
+        """Carry what a block of one exchange says through all stages."""
+        state = self.framers.setdefault(exchange, self.framer.new())
+        self._touched.add((self.framer.name, exchange))
+        framed = self.framer.step(state, exchange, rows)
+        outputs = [out for frame in framed.frames for out in self.push_frame(frame)]
+        return Outputs(outputs, [*rows.rejects, *framed.rejects])
+
+    def finish(self) -> Outputs:
+        """The input has ended for good (a replay, not a pause): let go of rows that still waited."""
+        outputs = Outputs([], [])
+        for exchange, state in self.framers.items():
+            framed = self.framer.finish(state, exchange)
+            outputs.rejects.extend(framed.rejects)
+            for frame in framed.frames:
+                outputs.frames.extend(self.push_frame(frame))
+        return outputs
+
+    def push_frame(self, frame: Frame) -> list[Frame]:
+        """Carry one frame through all stages that follow from its kind; imported candles have no ticks beside them."""
+        carried = [frame]
+        if frame.kind == "candles":
+            carried.append(frame.with_columns(TICKS.name, TICKS.empty()))
+        for hop, stage in self.stages:
+            if hop.writes == frame.kind:
+                continue
+            read = [one for one in carried if one.kind in hop.reads]
+            if not read:
+                continue
+            key = (hop.name, frame.key)
+            state = self.states.get(key)
+            if state is None:
+                state = self.states[key] = stage.new()
+            self._touched.add(key)
+            for one in read:
+                carried.extend(stage.step(state, one))
+        return [one for one in carried if one.kind != "trades" and len(one)]
+
+    def snapshots(self, *, changed_only: bool = False) -> dict[SnapshotKey, bytes]:
+        """States as bytes; with `changed_only`, those that were touched since it was last asked so."""
+        stage_of = {hop.name: stage for hop, stage in self.stages}
+        taken: dict[SnapshotKey, bytes] = {}
+        for exchange, framer_state in self.framers.items():
+            if not changed_only or (self.framer.name, exchange) in self._touched:
+                taken[self.framer.name, exchange] = self.framer.snapshot(framer_state)
+        for (name, key), state in self.states.items():
+            if not changed_only or (name, key) in self._touched:
+                taken[name, key] = stage_of[name].snapshot(state)
+        if changed_only:
+            self._touched.clear()
+        return taken
+
+    def restore(self, snapshots: Mapping[SnapshotKey, bytes]) -> None:
+        """Take up states that `snapshots` gave."""
+        stage_of = {hop.name: stage for hop, stage in self.stages}
+        for (name, key), data in snapshots.items():
+            if name == self.framer.name:
+                self.framers[key] = self.framer.restore(data)
+            elif name in stage_of:
+                self.states[name, key] = stage_of[name].restore(data)
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """What the stages counted on the way, summed over keys."""
+        stage_of = {hop.name: stage for hop, stage in self.stages}
+        totals: dict[str, dict[str, int]] = {}
+        framed = [(self.framer.name, self.framer.counts(state)) for state in self.framers.values()]
+        staged = [(name, stage_of[name].counts(state)) for (name, _), state in self.states.items()]
+        for name, counts in [*framed, *staged]:
+            into = totals.setdefault(name, {})
+            for what, number in counts.items():
+                into[what] = into.get(what, 0) + number
+        return totals
+
+    def lows(self) -> dict[str, int]:
+        """How far each key's time has come."""
+        return {
+            f"{exchange}:{pair}": pair_state.low_ms
+            for exchange, state in self.framers.items()
+            for pair, pair_state in state.pairs.items()
+        }
+
+
+def rows_of(frames: Iterable[Frame]) -> int:
+    """How many rows some frames hold."""
+    return sum(len(frame) for frame in frames)
