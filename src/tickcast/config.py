@@ -1,4 +1,4 @@
-"""Settings: `tickcast.toml`, then the environment, then flags, in rising order. The only file that reads the environment.
+"""Settings: `tickcast.toml`, then the environment, then flags, in rising order; nothing else reads the environment.
 
 The names that other systems' documents use work as environment variables: `PAIRS`, `KAFKA_BROKER` and so on; every
 setting also answers to its own name behind `TICKCAST_` (`TICKCAST_CANDLE_SECONDS=1,60`).
@@ -16,20 +16,6 @@ from typing import Any
 import msgspec
 
 from tickcast.errors import ConfigError
-
-DEFAULT_INDICATORS = (
-    "SMA:7",
-    "SMA:14",
-    "SMA:21",
-    "EMA:12",
-    "EMA:26",
-    "RSI:14",
-    "MACD",
-    "BBANDS",
-    "OBV",
-    "VWAP",
-    "ATR:14",
-)
 
 
 class FlowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

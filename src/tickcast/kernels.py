@@ -17,7 +17,7 @@ _WARMERS: list[Callable[[], object]] = []
 
 
 def kernel(function: F) -> F:
-    """Compile a function of arrays and numbers; it holds no GIL and its result does not depend on the machine's mood."""
+    """Compile a function of arrays and numbers; it holds no GIL and takes no liberties with floats."""
     return cast(F, numba.njit(cache=True, nogil=True, fastmath=False, error_model="numpy")(function))
 
 
@@ -33,7 +33,7 @@ def warms(function: Callable[[], object]) -> Callable[[], object]:
 
 
 def warm_up() -> int:
-    """Compile (or load from the cache) the kernels of every module that is imported; says how many groups there were."""
+    """Compile, or load from the cache, the kernels of every module that is imported; returns how many groups."""
     for warmer in _WARMERS:
         warmer()
     return len(_WARMERS)

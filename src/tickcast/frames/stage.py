@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tickcast.clock import DAY_MS, utc_text
+from tickcast.clock import DAY_MS
 from tickcast.config import FlowSettings
 from tickcast.events import TRADES, Columns, Frame
 from tickcast.frames.plausible import Row, confirm
 from tickcast.snapshot import pack, unpack
-from tickcast.sources.contract import ALIVE, QUOTE, TRADE, MarketRows, Reject
+from tickcast.sources.contract import QUOTE, TRADE, MarketRows, Reject
 
 TRADE_COLUMNS = tuple(TRADES.columns)
 
@@ -40,10 +40,11 @@ class PairState:
 class FramerState:
     """The pairs of one exchange, and how many rows were set aside."""
 
-    __slots__ = ("implausible", "pairs", "rows")
+    __slots__ = ("implausible", "last_recv_ns", "pairs", "rows")
 
     def __init__(self) -> None:
         self.pairs: dict[str, PairState] = {}
+        self.last_recv_ns = 0
         self.rows = 0
         self.implausible = 0
 
@@ -75,18 +76,21 @@ class Framer:
         framed = Framed([], [])
         pair_of, columns = rows.columns["pair"], rows.columns
         state.rows += len(pair_of)
+        state.last_recv_ns = max(state.last_recv_ns, rows.last_recv_ns)
         silences = _first_rows_after(rows)
         everyone = np.flatnonzero(pair_of == -1)
         single = len(rows.pairs) == 1 and not len(everyone)
         for number, pair in enumerate(rows.pairs):
             if self.pairs and pair not in self.pairs:
                 continue
-            pair_state = state.pairs.setdefault(pair, PairState())
             if single:
                 picked, places = columns, np.arange(len(pair_of))
             else:
                 places = np.flatnonzero((pair_of == number) | (pair_of == -1))
+                if pair not in state.pairs:  # a pair is observed from its first own row on, wherever blocks are cut
+                    places = places[places >= np.argmax(pair_of == number)]
                 picked = {name: column[places] for name, column in columns.items()}
+            pair_state = state.pairs.setdefault(pair, PairState())
             self._pair(framed, state, (exchange, pair), pair_state, picked, np.searchsorted(places, silences))
         others = state.pairs.keys() - set(rows.pairs)
         if others and (len(everyone) or len(silences)):
@@ -165,13 +169,17 @@ class Framer:
     def snapshot(self, state: FramerState) -> bytes:
         """The state as bytes."""
         pairs = {name: [p.low_ms, p.bid, p.ask, p.blind_from_ms, p.held] for name, p in sorted(state.pairs.items())}
-        return pack(self.name, self.version, {"pairs": pairs, "rows": state.rows, "implausible": state.implausible})
+        return pack(
+            self.name,
+            self.version,
+            {"pairs": pairs, "rows": state.rows, "implausible": state.implausible, "recv": state.last_recv_ns},
+        )
 
     def restore(self, data: bytes) -> FramerState:
         """The state that `snapshot` wrote."""
         parts = unpack(self.name, self.version, data)
         state = FramerState()
-        state.rows, state.implausible = parts["rows"], parts["implausible"]
+        state.rows, state.implausible, state.last_recv_ns = parts["rows"], parts["implausible"], parts["recv"]
         for name, (low_ms, bid, ask, blind_from_ms, held) in parts["pairs"].items():
             pair = state.pairs[name] = PairState()
             pair.low_ms, pair.bid, pair.ask, pair.blind_from_ms = low_ms, bid, ask, blind_from_ms
@@ -215,8 +223,6 @@ def _first_rows_after(rows: MarketRows) -> NDArray[np.intp]:
 def _reject(key: tuple[str, str], row: dict[str, Any]) -> Reject:
     from msgspec.json import encode
 
-    kind = {TRADE: "trade", QUOTE: "quote", ALIVE: "proof of life"}[int(row["kind"])]
-    when = utc_text(int(row["timestamp_ms"]))
-    text = f"implausible time: a {kind} of {key[1]} at {when} is a day from its neighbours"
     plain = {name: None if value != value else value for name, value in row.items() if name != "pair"}
-    return Reject(int(row["recv_ms"]) * 1_000_000, text, encode({"pair": key[1], **plain}))
+    reason = "implausible time: a day ahead of its neighbours"
+    return Reject(int(row["recv_ms"]) * 1_000_000, reason, encode({"pair": key[1], **plain}))

@@ -46,7 +46,7 @@ class Pipeline:
         state = self.framers.setdefault(exchange, self.framer.new())
         self._touched.add((self.framer.name, exchange))
         framed = self.framer.step(state, exchange, rows)
-        outputs = [out for frame in framed.frames for out in self.push_frame(frame)]
+        outputs = [out for frame in (*rows.frames, *framed.frames) for out in self.push_frame(frame)]
         return Outputs(outputs, [*rows.rejects, *framed.rejects])
 
     def finish(self) -> Outputs:
@@ -113,6 +113,11 @@ class Pipeline:
             for what, number in counts.items():
                 into[what] = into.get(what, 0) + number
         return totals
+
+    def last_recv_ns(self, exchange: str) -> int:
+        """When the last message of an exchange came; 0 before the first."""
+        state = self.framers.get(exchange)
+        return 0 if state is None else state.last_recv_ns
 
     def lows(self) -> dict[str, int]:
         """How far each key's time has come."""

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tickcast.events import Columns
+from tickcast.events import Columns, Frame
 
 TIME_MIN_MS = 1_230_940_800_000
 """2009-01-03: no trade of any coin is older."""
@@ -103,6 +103,10 @@ class MarketRows(NamedTuple):
     """How many lines the block had."""
     silence_ns: NDArray[np.int64]
     """Pairs of receive times, as rows (from, to), between which the recording was silent for longer than a minute."""
+    last_recv_ns: int = 0
+    """The latest receive time so far (0 where the recording has none), to hand in with the next block."""
+    frames: Sequence[Frame] = ()
+    """Frames that a user imported (`tickcast.sources.own`), ready for the stages."""
 
 
 class Block(NamedTuple):

@@ -1,0 +1,81 @@
+"""The command line: one row a command here, one file a command group beside this one.
+
+A command's module is imported when the command is called, so `tickcast --help` costs nothing but argparse.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+COMMANDS = {
+    "demo": ("tickcast.cli.demo", "watch a simulated market flow through the whole system; no network, no key"),
+    "replay": ("tickcast.cli.replay", "recorded messages to candles, indicators, tick features and features"),
+    "verify": (
+        "tickcast.cli.verify",
+        "prove that what was stored equals a recomputation from the journal, bit for bit",
+    ),
+    "import": ("tickcast.cli.importing", "candles or trades from CSV, JSON, Parquet, Feather and venues' own dumps"),
+    "sql": ("tickcast.cli.sql", "read-only SQL on the store, also while the system runs"),
+    "export": ("tickcast.cli.export", "tables of the store as Parquet, CSV or JSON"),
+    "doctor": ("tickcast.cli.doctor", "check machine, libraries, disk, journal, store and settings"),
+}
+"""Name, module, and what it does in one line."""
+
+EPILOG = """examples:
+  tickcast demo                                   a simulated market, live in the terminal
+  tickcast replay capture.gz --out results        candles and features of a recording
+  tickcast sql "SELECT * FROM latest_candles"     ask the store
+"""
+
+
+def parser_for(argv: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser, with the flags of only that command which `argv` names."""
+    from tickcast import __version__
+
+    parser = argparse.ArgumentParser(
+        prog="tickcast",
+        description="Live market data to calibrated, provable forecasts.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"tickcast {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    wanted = next((word for word in argv if not word.startswith("-")), None)
+    for name, (module_name, line) in COMMANDS.items():
+        sub = commands.add_parser(
+            name,
+            help=line,
+            description=line[0].upper() + line[1:] + ".",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        if name == wanted:
+            module = import_module(module_name)
+            module.add(sub)
+            sub.set_defaults(run=module.run)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; what is wrong is one sentence on standard error and exit code 2."""
+    from tickcast.errors import TickcastError
+
+    words = list(sys.argv[1:] if argv is None else argv)
+    args = parser_for(words).parse_args(words)
+    try:
+        return int(args.run(args))
+    except TickcastError as error:
+        print(f"tickcast {args.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"tickcast {args.command}: stopped at your word; what was journaled is kept.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone, as `head` does
+        sys.stderr.close()
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

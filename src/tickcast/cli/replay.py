@@ -1,0 +1,54 @@
+"""`tickcast replay`: recordings in, tables and a digest out."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from tickcast.cli.common import add_json, add_settings, print_json, progress, say, settings_of, table
+
+EPILOG = """examples:
+  tickcast replay capture.gz --out results
+  tickcast replay tickcast-data --candle-seconds 1,60 --json
+"""
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """The command's flags."""
+    parser.epilog = EPILOG
+    parser.add_argument(
+        "paths", nargs="+", type=Path, metavar="PATH", help="captures, journal files or a data directory"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write one Parquet file a table here")
+    parser.add_argument("--exchange", help="whose messages these are, where they do not tell")
+    add_settings(parser, "pairs", "candle_seconds", "indicators")
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Replay, report, and say what could not be read."""
+    settings = settings_of(args)
+    from tickcast.runners.replay import replay
+    from tickcast.sources.recorded import open_recording
+
+    recording = open_recording(args.paths, exchange=args.exchange or None)
+    with progress("replaying", recording.total_bytes) as advance:
+        summary = replay(recording, settings, out=args.out, advance=advance)
+    for note in summary.notes:
+        say(note)
+    if args.json:
+        print_json(summary)
+        return 0
+    table("replayed", ["table", "rows"], [[name, count] for name, count in summary.counts.items()])
+    table(
+        "messages",
+        ["exchange", "messages", "quarantined"],
+        [[name, seen, sum(summary.quarantined.get(name, {}).values())] for name, seen in summary.messages.items()],
+    )
+    for exchange, reasons in summary.quarantined.items():
+        for reason, count in reasons.items():
+            say(f"quarantined {count} of {exchange}: {reason}")
+    print(f"digest {summary.digest}")
+    if args.out is not None:
+        print(f"written to {args.out}")
+    return 0

@@ -1,0 +1,135 @@
+"""The default runner: one process, one data directory, everything that came in journaled before it is used.
+
+    feeds ─→ journal ─→ intake (map, frame, stages) ─→ outputs ─┐
+               │                                                ├─→ one transaction: outputs, states, journal position
+               └── position ────────────────────────────────────┘
+
+Kill it anywhere: what was journaled after the last checkpoint is read again from there, and gives the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from types import TracebackType
+
+from tickcast.clock import Clock
+from tickcast.config import Settings
+from tickcast.events import Frame
+from tickcast.journal.journal import Journal
+from tickcast.journal.lock import DataDirLock
+from tickcast.journal.quarantine import Quarantine
+from tickcast.runners.intake import Intake
+from tickcast.runners.pipeline import Pipeline
+from tickcast.runners.status import Status
+from tickcast.sources.contract import Block, Feed, Message, Reject
+from tickcast.store.contract import Checkpoint
+from tickcast.store.duckdb import DuckStore
+
+PENDING_ROWS_MAX = 100_000
+"""Outputs that wait for a checkpoint; at this many a checkpoint is taken at once, whatever the time."""
+STORE_FILE = "tickcast.duckdb"
+
+
+class Embedded:
+    """A data directory at work. Use it as a context manager: it locks, repairs, recovers, and at the end checkpoints."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self.settings, self.clock = settings, clock
+        self.pipeline = Pipeline(settings.flow, settings.pairs)
+        self.intake = Intake(self.pipeline)
+        self.status = Status(clock)
+        self._pending: list[Frame] = []
+        self._rejects: list[tuple[str, list[Reject]]] = []
+        self._pending_rows = 0
+        self._committed_s = clock.monotonic_s()
+        self._moved: set[str] = set()
+
+    def __enter__(self) -> Embedded:
+        root = self.settings.data_dir
+        self._lock = DataDirLock(root)
+        self._lock.__enter__()
+        try:
+            self.journal = Journal(
+                root, fsync_ms=self.settings.fsync_ms, clock=self.clock, keep_days=self.settings.journal_keep_days
+            )
+            self.quarantine = Quarantine(root)
+            self.store = DuckStore(root / STORE_FILE)
+        except BaseException:
+            self._lock.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if not isinstance(error, Exception):  # a clean end or Ctrl-C: what was computed is kept
+                self.checkpoint()
+        finally:
+            self.store.close()
+            self.journal.close()
+            self.quarantine.close()
+            self._lock.__exit__(kind, error, trace)
+
+    def recover(self, advance: Callable[[int], None] = lambda messages: None) -> int:
+        """Take up the last checkpoint and what was journaled after it; returns how many messages those were."""
+        found = self.store.load_checkpoint()
+        self.pipeline.restore(found.snapshots)
+        read = 0
+        for exchange in self.journal.exchanges():
+            for block, _ in self.journal.read(exchange, after=found.positions.get(exchange)):
+                self._take(block)
+                read = sum(self.intake.messages.values())
+                advance(read)
+                if self._pending_rows >= PENDING_ROWS_MAX:
+                    self.settle()
+        self.checkpoint()
+        return read
+
+    def pump(self, feeds: Sequence[Feed], timeout_s: float) -> int:
+        """Ask each feed once, carry on what came, checkpoint when it is time; returns how many messages came."""
+        came = 0
+        for feed in feeds:
+            came += self.accept(feed.poll(timeout_s / len(feeds)))
+        self.journal.maybe_sync()
+        since_s = self.clock.monotonic_s() - self._committed_s
+        if self._pending_rows >= PENDING_ROWS_MAX or since_s * 1000 >= self.settings.checkpoint_ms:
+            self.checkpoint()
+        return came
+
+    def accept(self, messages: Sequence[Message]) -> int:
+        """Journal some messages, then carry them through all stages."""
+        if messages:
+            for block in self.journal.append(messages):
+                self._take(block)
+        return len(messages)
+
+    def checkpoint(self) -> None:
+        """Outputs, states and the journal's position, together or not at all."""
+        if self._moved or self._pending:
+            self.journal.sync()
+            positions = {exchange: self.journal.position(exchange) for exchange in self._moved}
+            self._write(Checkpoint(positions, self.pipeline.snapshots(changed_only=True)))
+            self._moved.clear()
+        self._committed_s = self.clock.monotonic_s()
+
+    def settle(self) -> None:
+        """Write outputs without moving the checkpoint, so that a long recovery stays within memory; rows are upserts."""
+        self._write(None)
+
+    def _write(self, checkpoint: Checkpoint | None) -> None:
+        """Quarantine is a log for people: a crash between the two can repeat a line there, never lose one."""
+        for exchange, rejects in self._rejects:
+            self.quarantine.add(rejects, exchange)
+        self._rejects = []
+        self.store.commit(self._pending, checkpoint)
+        self._pending, self._pending_rows = [], 0
+
+    def _take(self, block: Block) -> None:
+        outputs = self.intake.take(block)
+        self._moved.add(block.exchange)
+        if outputs.rejects:
+            self._rejects.append((block.exchange, outputs.rejects))
+        self._pending.extend(outputs.frames)
+        self._pending_rows += sum(map(len, outputs.frames)) + len(outputs.rejects)
+        self.status.note(block.exchange, outputs)

@@ -1,0 +1,72 @@
+"""Our own messages in the journal: proof of life from a feed, and rows that a user imported.
+
+All that enters the system enters through the journal, so that all of it can be recomputed from there.
+
+    {"tickcast":"alive","venue_ms":1723161600000}
+    {"tickcast":"frame","kind":"candles","pair":"BTCUSDT","low_ms":...,"columns":{"open":[...],...}}
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from tickcast.errors import WireError
+from tickcast.events import CANDLES, TRADES, Frame
+
+MARK = b'{"tickcast":'
+_KINDS = {table.name: table for table in (CANDLES, TRADES)}
+
+
+class _Frame(msgspec.Struct):
+    kind: str
+    pair: str
+    low_ms: int
+    columns: dict[str, list[Any]]
+
+
+_decode_frame = msgspec.json.Decoder(_Frame).decode
+
+
+def alive(venue_ms: int) -> bytes:
+    """Proof that a venue's clock has reached a time.
+
+    >>> alive(5)
+    b'{"tickcast":"alive","venue_ms":5}'
+    """
+    return b'{"tickcast":"alive","venue_ms":%d}' % venue_ms
+
+
+def frame_message(frame: Frame) -> bytes:
+    """A frame as a message; floats are written so that they read back bit for bit, NaN as null."""
+    columns = {
+        name: [None if value != value else value for value in column.tolist()] for name, column in frame.columns.items()
+    }
+    body = {"kind": frame.kind, "pair": frame.pair, "low_ms": frame.low_ms, "columns": columns}
+    return msgspec.json.encode({"tickcast": "frame", **body})
+
+
+def read_frame(exchange: str, raw: bytes) -> Frame:
+    """The frame that `frame_message` wrote.
+
+    >>> frame = Frame("trades", "binance", "BTCUSDT", 9, TRADES.rows([{"trade_id": 1, "price": 0.1}]))
+    >>> read_frame("binance", frame_message(frame)).columns["price"].tolist()
+    [0.1]
+    """
+    try:
+        body = _decode_frame(raw)
+        table = _KINDS[body.kind]
+        typed = {name: _column(code, body.columns[name]) for name, code in table.columns.items()}
+    except (msgspec.DecodeError, KeyError, TypeError, ValueError, OverflowError) as exc:
+        raise WireError(f"{exchange}/frame", f"can not be read ({exc})", "import the file again") from exc
+    if len({len(column) for column in typed.values()}) != 1:
+        raise WireError(f"{exchange}/frame", "has columns of different lengths", "import the file again")
+    return Frame(body.kind, exchange, body.pair, body.low_ms, typed)
+
+
+def _column(code: str, values: list[Any]) -> np.ndarray[Any, Any]:
+    if code == "f8":
+        return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+    return np.array(values, dtype={"i8": np.int64, "b1": np.bool_, "u1": np.uint8}[code])
