@@ -1,0 +1,30 @@
+-- Indicators of each candle; NULL where the history they need is not known. extras is a JSON object: the indicators
+-- that the configuration names beside these, by name.
+CREATE TABLE IF NOT EXISTS technical_indicators (
+    exchange VARCHAR NOT NULL,
+    pair VARCHAR NOT NULL,
+    candle_seconds BIGINT NOT NULL,
+    window_start_ms BIGINT NOT NULL,
+    window_end_ms BIGINT NOT NULL,
+    close DOUBLE PRECISION,
+    sma_7 DOUBLE PRECISION,
+    sma_14 DOUBLE PRECISION,
+    sma_21 DOUBLE PRECISION,
+    ema_12 DOUBLE PRECISION,
+    ema_26 DOUBLE PRECISION,
+    rsi_14 DOUBLE PRECISION,
+    macd DOUBLE PRECISION,
+    macd_signal DOUBLE PRECISION,
+    macd_histogram DOUBLE PRECISION,
+    bollinger_upper DOUBLE PRECISION,
+    bollinger_lower DOUBLE PRECISION,
+    bollinger_width DOUBLE PRECISION,
+    obv DOUBLE PRECISION,
+    vwap DOUBLE PRECISION,
+    atr_14 DOUBLE PRECISION,
+    quality VARCHAR NOT NULL,
+    revision BIGINT NOT NULL,
+    known_at_ms BIGINT NOT NULL,
+    extras VARCHAR NOT NULL,
+    PRIMARY KEY (exchange, pair, candle_seconds, window_start_ms)
+);
