@@ -1,0 +1,1 @@
+"""Read candles and trades from files: `read_file(path, options=ReadOptions(...))`."""
