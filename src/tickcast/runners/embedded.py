@@ -9,15 +9,19 @@ Kill it anywhere: what was journaled after the last checkpoint is read again fro
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from types import TracebackType
 
 from tickcast.clock import Clock
 from tickcast.config import Settings
+from tickcast.errors import TickcastError
 from tickcast.events import Frame
 from tickcast.journal.journal import Journal
 from tickcast.journal.lock import DataDirLock
 from tickcast.journal.quarantine import Quarantine
+from tickcast.journal.reading import Position
+from tickcast.runners.datadir import STORE_FILE, hold_flow, note_expired
 from tickcast.runners.intake import Intake
 from tickcast.runners.pipeline import Pipeline
 from tickcast.runners.status import Status
@@ -27,11 +31,10 @@ from tickcast.store.duckdb import DuckStore
 
 PENDING_ROWS_MAX = 100_000
 """Outputs that wait for a checkpoint; at this many a checkpoint is taken at once, whatever the time."""
-STORE_FILE = "tickcast.duckdb"
 
 
 class Embedded:
-    """A data directory at work. Use it as a context manager: it locks, repairs, recovers, and at the end checkpoints."""
+    """A data directory at work. As a context manager it locks and repairs, and at the end checkpoints."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self.settings, self.clock = settings, clock
@@ -43,12 +46,16 @@ class Embedded:
         self._pending_rows = 0
         self._committed_s = clock.monotonic_s()
         self._moved: set[str] = set()
+        self._day = ""
+        self._housework: threading.Thread | None = None
+        self.chores: list[str] = []
 
     def __enter__(self) -> Embedded:
         root = self.settings.data_dir
         self._lock = DataDirLock(root)
         self._lock.__enter__()
         try:
+            hold_flow(root, self.settings.flow)
             self.journal = Journal(
                 root, fsync_ms=self.settings.fsync_ms, clock=self.clock, keep_days=self.settings.journal_keep_days
             )
@@ -66,10 +73,18 @@ class Embedded:
             if not isinstance(error, Exception):  # a clean end or Ctrl-C: what was computed is kept
                 self.checkpoint()
         finally:
+            if self._housework is not None:
+                self._housework.join()
             self.store.close()
             self.journal.close()
             self.quarantine.close()
             self._lock.__exit__(kind, error, trace)
+
+    def warm_up(self) -> None:
+        """Compile every kernel of this flow now, so that the first live minute does not wait for a compiler."""
+        from tickcast.kernels import warm_up
+
+        warm_up()
 
     def recover(self, advance: Callable[[int], None] = lambda messages: None) -> int:
         """Take up the last checkpoint and what was journaled after it; returns how many messages those were."""
@@ -77,7 +92,8 @@ class Embedded:
         self.pipeline.restore(found.snapshots)
         read = 0
         for exchange in self.journal.exchanges():
-            for block, _ in self.journal.read(exchange, after=found.positions.get(exchange)):
+            after = found.positions.get(exchange)
+            for block, _ in self.journal.read(exchange, None if after is None else Position(*after)):
                 self._take(block)
                 read = sum(self.intake.messages.values())
                 advance(read)
@@ -100,21 +116,44 @@ class Embedded:
     def accept(self, messages: Sequence[Message]) -> int:
         """Journal some messages, then carry them through all stages."""
         if messages:
+            began_s = self.clock.monotonic_s()
             for block in self.journal.append(messages):
                 self._take(block)
+            self.status.spent(self.clock.monotonic_s() - began_s)
         return len(messages)
 
     def checkpoint(self) -> None:
         """Outputs, states and the journal's position, together or not at all."""
         if self._moved or self._pending:
             self.journal.sync()
-            positions = {exchange: self.journal.position(exchange) for exchange in self._moved}
+            positions = {exchange: tuple(self.journal.position(exchange)) for exchange in self._moved}
             self._write(Checkpoint(positions, self.pipeline.snapshots(changed_only=True)))
             self._moved.clear()
         self._committed_s = self.clock.monotonic_s()
+        self._keep_house()
+
+    def _keep_house(self) -> None:
+        """When all exchanges have reached a new day: seal, expire and roll the days before, beside the flow."""
+        day = min((self.journal.position(exchange).day for exchange in self.journal.exchanges()), default="")
+        busy = self._housework is not None and self._housework.is_alive()
+        if day <= self._day or busy:
+            return
+        self._day = day
+        self._housework = threading.Thread(target=self._tidy_up, args=(day,), name="housework", daemon=True)
+        self._housework.start()
+
+    def _tidy_up(self, day: str) -> None:
+        try:
+            sealed, expired = self.journal.seal_closed(day), self.journal.expire(day)
+            note_expired(self.settings.data_dir, [name.partition("/")[2] for name in expired])
+            self.store.roll_ticks(day)
+            self.chores += [f"sealed {name}" for name in sealed]
+            self.chores += [f"deleted {name}, as retention asks" for name in expired]
+        except TickcastError as exc:  # nothing is lost by not tidying: it is tried again on the next day, and said
+            self.chores.append(str(exc))
 
     def settle(self) -> None:
-        """Write outputs without moving the checkpoint, so that a long recovery stays within memory; rows are upserts."""
+        """Write outputs without moving the checkpoint, so that a long recovery stays within memory."""
         self._write(None)
 
     def _write(self, checkpoint: Checkpoint | None) -> None:

@@ -1,4 +1,4 @@
-"""What a running system says of itself: rates, newest candles, lags. Plain data, for the terminal, /health and metrics."""
+"""What a running system says of itself: rates, newest candles, lags. Plain data."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tickcast.events import QUALITY, Frame
 from tickcast.runners.pipeline import Outputs
 
 RATE_SPAN_S = 5.0
+LAGS_KEPT = 2000
 
 
 class CandleSeen(msgspec.Struct):
@@ -30,6 +31,14 @@ class CandleSeen(msgspec.Struct):
     change: float | None = None
 
 
+class LagSeen(msgspec.Struct):
+    """Milliseconds from a message's arrival until all that follows from it was computed, over the last pumps."""
+
+    p50: float
+    p99: float
+    worst: float
+
+
 class Status:
     """Counts as they grow; rates over the last seconds of the machine's time."""
 
@@ -42,6 +51,7 @@ class Status:
         self.volatility: dict[tuple[str, str], float] = {}
         self.quarantined = 0
         self._marks: deque[tuple[float, int]] = deque(maxlen=600)
+        self._lags_ms: deque[float] = deque(maxlen=LAGS_KEPT)
 
     def note(self, exchange: str, outputs: Outputs) -> None:
         """Take in what one block gave."""
@@ -66,7 +76,10 @@ class Status:
                 exchange,
                 frame.pair,
                 seconds,
-                *(columns[name][row].item() for name in ("window_start_ms", "close", "volume", "trade_count")),
+                int(columns["window_start_ms"][row]),
+                float(columns["close"][row]),
+                float(columns["volume"][row]),
+                int(columns["trade_count"][row]),
                 QUALITY[int(columns["quality"][row])],
                 int(columns["revision"][row]),
             )
@@ -86,13 +99,22 @@ class Status:
             if seen is not None:
                 seen.rsi_14 = None if rsi != rsi else rsi
 
+    def spent(self, seconds: float) -> None:
+        """Take in how long one pump's messages took."""
+        self._lags_ms.append(seconds * 1000)
+
+    def lag(self) -> LagSeen:
+        """Over the last pumps; zeros before the first."""
+        ranked = sorted(self._lags_ms) or [0.0]
+        return LagSeen(*(round(ranked[min(len(ranked) - 1, int(len(ranked) * q))], 3) for q in (0.5, 0.99, 1.0)))
+
     def rate(self, total: int) -> float:
         """Messages a second over the last seconds, given how many came in all."""
         now = self._clock.monotonic_s()
         self._marks.append((now, total))
         while len(self._marks) > 2 and now - self._marks[0][0] > RATE_SPAN_S:
             self._marks.popleft()
-        (then, before), span = self._marks[0], now - self._marks[0][0]
+        (_, before), span = self._marks[0], now - self._marks[0][0]
         return (total - before) / span if span > 0 else 0.0
 
     def as_dict(self) -> dict[str, Any]:
