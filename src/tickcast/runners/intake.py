@@ -13,6 +13,26 @@ REASONS_MAX = 100
 """Distinct reasons that are counted by name; what comes beyond is counted as "other"."""
 
 
+_FRAME_MARK = b',"m":{"tickcast":"frame",'
+
+
+def runs_of(block: Block) -> list[Block]:
+    """The block, cut so that a line of imported rows stands alone: it must not overtake the lines before it.
+
+    >>> [len(run.lines) for run in runs_of(Block("x", b'{"r":1,"x":"x","m":{}}\\n'))]
+    [23]
+    """
+    if _FRAME_MARK not in block.lines:
+        return [block]
+    runs: list[list[bytes]] = [[]]
+    for line in block.lines.splitlines(keepends=True):
+        if _FRAME_MARK in line:
+            runs += [[line], []]
+        else:
+            runs[-1].append(line)
+    return [Block(block.exchange, b"".join(run)) for run in runs if run]
+
+
 class Intake:
     """Maps blocks and hands them to a pipeline; counts what came and what could not be read."""
 
@@ -29,10 +49,14 @@ class Intake:
         mapper = self._mappers.get(exchange)
         if mapper is None:
             mapper = self._mappers[exchange] = mapper_for(exchange)
-        rows = map_block(mapper, block, last_recv_ns=self.pipeline.last_recv_ns(exchange))
-        self.messages[exchange] = self.messages.get(exchange, 0) + rows.messages
-        self.pairs_seen.update(rows.pairs)
-        outputs = self.pipeline.push_rows(exchange, rows)
+        outputs = Outputs([], [])
+        for run in runs_of(block):
+            rows = map_block(mapper, run, last_recv_ns=self.pipeline.last_recv_ns(exchange))
+            self.messages[exchange] = self.messages.get(exchange, 0) + rows.messages
+            self.pairs_seen.update(rows.pairs)
+            pushed = self.pipeline.push_rows(exchange, rows)
+            outputs.frames.extend(pushed.frames)
+            outputs.rejects.extend(pushed.rejects)
         self._count(exchange, outputs)
         return outputs
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import msgspec
@@ -12,6 +13,7 @@ from tickcast.errors import DataError
 from tickcast.runners.intake import Intake
 from tickcast.runners.pipeline import Pipeline
 from tickcast.sources.recorded import Recording
+from tickcast.store.parquet import ParquetSink
 from tickcast.store.results import Results
 
 
@@ -34,28 +36,36 @@ def replay(
     advance: Callable[[float], None] = lambda done: None,
 ) -> ReplaySummary:
     """Carry a recording through the stages; with `out`, its tables are written there as Parquet."""
-    pipeline = Pipeline(settings.flow, settings.pairs)
-    intake = Intake(pipeline)
-    with Results(out) as results:
+    intake = Intake(Pipeline(settings.flow, settings.pairs))
+    with _sink(out) as sink:
         for block in recording:
             for frame in intake.take(block).frames:
-                results.write(frame)
+                sink.write(frame)
             advance(recording.read_bytes)
         for frame in intake.finish().frames:
-            results.write(frame)
-        _must_hold_the_pairs(settings.pairs, pipeline, intake)
-        return ReplaySummary(
-            results.digest(),
-            results.counts(),
-            intake.messages,
-            intake.quarantined(),
-            pipeline.counts(),
-            recording.notes,
-        )
+            sink.write(frame)
+        _must_hold_the_pairs(settings.pairs, intake)
+        results = sink.results
+        found = results.hexdigest(), results.counts()
+    return ReplaySummary(
+        *found, intake.messages, intake.quarantined(), intake.pipeline.counts(), list(recording.notes)
+    )
 
 
-def _must_hold_the_pairs(pairs: tuple[str, ...], pipeline: Pipeline, intake: Intake) -> None:
-    found = {key.partition(":")[2] for key in pipeline.lows()}
+class _NoFiles:
+    """A sink that keeps digest and counts alone."""
+
+    def __init__(self) -> None:
+        self.results = Results()
+        self.write = self.results.write
+
+
+def _sink(out: Path | None) -> AbstractContextManager[ParquetSink | _NoFiles]:
+    return nullcontext(_NoFiles()) if out is None else ParquetSink(out)
+
+
+def _must_hold_the_pairs(pairs: tuple[str, ...], intake: Intake) -> None:
+    found = {key.partition(":")[2] for key in intake.pipeline.lows()}
     missing = [pair for pair in pairs if pair not in found]
     if missing:
         others = ", ".join(sorted(intake.pairs_seen)) or "no pair at all"
