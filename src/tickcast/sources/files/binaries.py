@@ -28,15 +28,9 @@ def read_parquet(path: Path, hints: Hints) -> Table:
 
 
 def read_feather(path: Path, hints: Hints) -> Table:
-    """Open a Feather file (the Arrow file format; version 1 as well)."""
-    import pyarrow.feather
-
+    """Open a Feather file (the Arrow file format)."""
     try:
-        try:
-            opened = pa.ipc.open_file(pa.memory_map(str(path)))
-        except pa.ArrowInvalid:
-            table = pyarrow.feather.read_table(path)
-            return _table(path, "Feather", table.schema, iter(table.to_batches(_ROWS_AT_ONCE)), hints)
+        opened = pa.ipc.open_file(pa.memory_map(str(path)))
         batches = (opened.get_batch(at) for at in range(opened.num_record_batches))
         return _table(path, "Feather", opened.schema, batches, hints)
     except (pa.ArrowException, OSError) as exc:

@@ -140,9 +140,6 @@ def _place(path: Path, names: list[str], role: str, column: str) -> int:
         return names.index(column)
     if column.isdigit() and 1 <= int(column) <= len(names):
         return int(column) - 1
-    if role not in {*CANDLE_ROLES, *TRADE_ROLES}:
-        known = ", ".join(dict.fromkeys((*CANDLE_ROLES, *TRADE_ROLES)))
-        raise DataError("--columns", f"{role} is not the name of a column here", f"known are {known}")
     raise DataError(str(path), f"has no column {column} for {role}", f"it has {_listed(names)}")
 
 

@@ -22,6 +22,7 @@ from tickcast.sources.files.tables import BadRow, Hints, Rows, Table
 
 _SEPARATORS = ",;\t|"
 _SNIFFED_LINES = 50
+_MOST_COLUMNS = 500
 
 
 class Dialect(NamedTuple):
@@ -57,6 +58,8 @@ def sniff(path: Path, head: bytes) -> Dialect:
     width = max(counts, key=lambda one: (counts[one], one), default=0)
     if width < 3:
         raise unknown(path, "is text without columns separated by comma, semicolon, tab or bar", "convert it")
+    if width > _MOST_COLUMNS:
+        raise unknown(path, f"is text with {width} fields in a line, neither candles nor trades", "convert it")
     start = next(at for at, line in enumerate(lines) if len(_fields(line, best)) == width)
     fields = _fields(lines[start], best)
     if any(_is_value(field) for field in fields):

@@ -31,7 +31,7 @@ def merged(results: Sequence[ReadResult]) -> Iterator[Frame]:
     runs = Runs(options.memory_rows, options.scratch_dir)
     try:
         for at, file in enumerate(files):
-            merge.begin(file)
+            merge.begin(file, runs)
             file.fill(runs, at)
             until_us = files[at + 1].first_us if at + 1 < len(files) else None
             for rows in runs.drain(options.batch_rows, until_us):
@@ -51,9 +51,9 @@ class _Merge:
         self.last_us = 0
         self.blind_from_ms = 0
 
-    def begin(self, file: ReadResult) -> None:
-        """Rows of one more file may follow."""
-        if self.last_us and file.first_us > self.last_us and self.what == "trades":
+    def begin(self, file: ReadResult, runs: Runs) -> None:
+        """Rows of one more file may follow; between it and those before nobody looked."""
+        if self.what == "trades" and not runs.holds_rows and file.first_us > self.last_us > 0:
             self.blind_from_ms = self.last_us // 1000
 
     def frames(self, rows: Any) -> Iterator[Frame]:

@@ -17,7 +17,7 @@ _MAGIC = (
     (b"PK\x05\x06", "zip"),
     (b"PAR1", "parquet"),
     (b"ARROW1", "feather"),
-    (b"FEA1", "feather"),
+    (b"FEA1", "Feather version 1"),
     (b"\x28\xb5\x2f\xfd", "zstd"),
     (b"BZh", "bzip2"),
     (b"\xfd7zXZ", "xz"),

@@ -122,9 +122,7 @@ class ReadResult:
         if own and "side" in self._roles.at and "side" not in self.options.columns:
             self._roles.at["maker_side"] = self._roles.at.pop("side")
             self._first.columns["maker_side"] = self._first.columns.pop("side")
-            self._table.notes.append(
-                "side is read as the maker's, as Coinbase means it; --columns side=NAME for the taker's"
-            )
+            self._table.notes.append("side is the maker's, as Coinbase means it; --columns side=NAME for the taker's")
 
     def _understand(self, inner: str) -> Understood:
         table, columns, options = self._table, self._first.columns, self.options

@@ -53,6 +53,11 @@ class Runs:
         self._scratch: Any = None
         self._runs: list[_Run] = []
 
+    @property
+    def holds_rows(self) -> bool:
+        """Whether anything waits to be drained."""
+        return bool(self._runs)
+
     def add(self, rows: Rows) -> None:
         """Take some rows; they are sorted here."""
         if not len(rows):
