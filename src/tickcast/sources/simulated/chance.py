@@ -3,6 +3,8 @@
 The market's bytes must not depend on the machine: numpy does not promise its distributions from version to version,
 and libm's exp and log differ in the last digit between platforms. So the generator (xoshiro256++, of Blackman and
 Vigna, public domain) and the functions are written out here; IEEE 754 fixes what each of their steps gives.
+
+Numba's cache watches the file of a kernel, not the files it calls: after a change here, touch `kernels.py` too.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ class Kraken:
         texts = render(self._templates, _which(block), rows)
         same = rows[1:, [k.TIME_US, k.PAIR, k.KIND]] == rows[:-1, [k.TIME_US, k.PAIR, k.KIND]]
         first = np.flatnonzero(np.r_[True, ~same.all(axis=1) | (rows[1:, k.KIND] == k.QUOTE)][: len(rows)])
-        last = np.r_[first[1:], len(rows)]
+        last = np.r_[first[1:], len(rows)][: len(first)]
         raws = [
             texts[a]
             if kind == k.QUOTE
@@ -146,7 +146,7 @@ class Coinbase:
         rows = block.rows
         texts = render(self._templates, _which(block), rows)
         sent, order, first = self._batches(rows)
-        last = np.r_[first[1:], len(rows)]
+        last = np.r_[first[1:], len(rows)][: len(first)]
         events: list[tuple[bytes, bytes]] = []
         for a, b in zip(first.tolist(), last.tolist(), strict=True):
             parts = [texts[i] for i in order[a:b]]

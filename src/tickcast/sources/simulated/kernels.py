@@ -58,7 +58,10 @@ QUIET_END = 1 / 180
 SPREAD = 0.25
 """Of the price's standard deviation in a second: what the spread measures on average, beside its smallest step."""
 SIZES = 1.1
+DEBT_S = 600.0
+"""Orders can spend at most this many seconds' variance in advance; where a price step is coarse they would for ever."""
 MID2_MIN = 200
+"""A price does not fall below a hundred steps."""
 
 
 @kernel
@@ -182,7 +185,7 @@ def run_second(rng: U8, whole: I8, real: F8, p: F8, out: I8, n: int, limit: int,
         if pick < real[QUOTES]:
             spent = np.sqrt(max(real[BUDGET], 0.0)) * normal(rng)
             move(rng, whole, spent + real[DRIFT_DUE])
-            real[BUDGET], real[DRIFT_DUE] = min(real[BUDGET], 0.0), 0.0
+            real[BUDGET], real[DRIFT_DUE] = max(min(real[BUDGET], 0.0), -DEBT_S * variance), 0.0
             n = quote(rng, whole, real, p, out, n, time_us)
         elif pick < real[QUOTES] + real[BASE] + real[EXCITED]:
             n = order(rng, whole, real, p, out, n, time_us, second)
