@@ -40,6 +40,7 @@ class DuckStore:
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path, self.read_only = path, read_only
+        self._closed = False
         self._lock = threading.RLock()
         self._ticks = TickDays(ticks_directory(path).parent)
         self._open()
@@ -136,7 +137,12 @@ class DuckStore:
 
     def close(self) -> None:
         """Let go of the file; twice is harmless."""
-        with self._lock, suppress(duckdb.Error):
+        with self._lock:
+            self._closed = True
+            self._let_go()
+
+    def _let_go(self) -> None:
+        with suppress(duckdb.Error):
             self._writer.close()
             self._root.close()
 
@@ -153,6 +159,8 @@ class DuckStore:
         """All or nothing; afterwards the store can be used again, whatever happened."""
         self._refuse_read_only()
         with self._lock:
+            if self._closed:
+                raise _is_closed(self.path)
             try:
                 self._writer.execute("BEGIN")
                 yield self._writer
@@ -176,7 +184,7 @@ class DuckStore:
         try:
             self._writer.execute("SELECT 1 FROM embedded.positions")
         except duckdb.Error:
-            self.close()
+            self._let_go()
             with suppress(StoreError):
                 self._open()
 
@@ -186,7 +194,7 @@ class DuckStore:
         try:
             cursor = self._root.cursor()
         except duckdb.Error as exc:
-            raise StoreError(str(self.path), "is closed", "open it again") from exc
+            raise _is_closed(self.path) from exc
         try:
             if self.read_only:  # the view in the file names paths of when it was written: the directory may have moved
                 self._ticks.show(cursor, temporary=True)
@@ -199,6 +207,10 @@ class DuckStore:
             raise StoreError(
                 str(self.path), "is open for reading only, so nothing was changed", "open it without read_only"
             )
+
+
+def _is_closed(path: Path) -> StoreError:
+    return StoreError(str(path), "is closed", "open it again")
 
 
 def _ordered(kind: str, exchange: str, pair: str) -> tuple[str, list[str | int]]:

@@ -1,0 +1,410 @@
+"""The embedded store: what it refuses and says, and what stays true when things break."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pytest
+
+from tests.unit.store.kit import candle, filled, frame, ticks
+from tickcast.errors import StoreError
+from tickcast.events import CANDLES
+from tickcast.store.contract import Checkpoint, QueryResult
+from tickcast.store.duckdb import DuckStore
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "store.duckdb"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[DuckStore]:
+    with DuckStore(path) as store:
+        store.commit([candle(0, 100.0), candle(1, 101.0), candle(0, 7.0, pair="ETHUSDT"), ticks(1, 2)], None)
+        yield store
+
+
+def test_a_query_answers_with_columns_and_rows(store: DuckStore) -> None:
+    expected = QueryResult(["pair", "close"], [("BTCUSDT", 101.0), ("ETHUSDT", 7.0)])
+
+    assert store.query("SELECT pair, close FROM latest_candles ORDER BY pair") == expected
+
+
+def test_times_and_sums_come_as_python_values(store: DuckStore) -> None:
+    ((moment, total),) = store.query("SELECT to_timestamp(60), sum(trade_id) FROM ticks_features").rows
+
+    assert (moment.isoformat(), total, type(total)) == ("1970-01-01T00:01:00+00:00", 3, int)
+
+
+def test_more_rows_than_the_limit_are_cut_and_said(store: DuckStore) -> None:
+    assert store.query("SELECT range FROM range(10)", limit=3) == QueryResult(["range"], [(0,), (1,), (2,)], True)
+    assert not store.query("SELECT range FROM range(3)", limit=3).truncated
+    assert store.query("FROM range(1_000_000_000_000)", limit=1).rows == [(0,)]
+
+
+@pytest.mark.parametrize(
+    "sql", ["SHOW TABLES", "DESCRIBE candles", "EXPLAIN SELECT 1", "FROM candles", "SUMMARIZE candles"]
+)
+def test_reading_statements_of_all_kinds_are_answered(store: DuckStore, sql: str) -> None:
+    assert store.query(sql).rows
+
+
+def test_show_tables_names_what_there_is_to_ask(store: DuckStore) -> None:
+    names = [row[0] for row in store.query("SHOW TABLES").rows]
+
+    assert names == [
+        "candles", "features", "latest_candles", "latest_predictions", "outcomes", "prediction_outcomes", "predictions",
+        "sentiment", "social", "technical_indicators", "ticks_features",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "INSERT INTO candles (pair) VALUES ('x')",
+        "DELETE FROM candles",
+        "UPDATE candles SET close = 0",
+        "DROP TABLE candles",
+        "CREATE TABLE x (a BIGINT)",
+        "CREATE TEMP TABLE x (a BIGINT)",
+        "COPY candles TO 'x.csv'",
+        "ATTACH 'other.duckdb'",
+        "INSTALL httpfs",
+        "LOAD httpfs",
+        "SET enable_external_access = true",
+        "PRAGMA database_list",
+        "CALL pragma_version()",
+        "CHECKPOINT",
+        "BEGIN",
+        "EXPLAIN ANALYZE DELETE FROM candles",
+        "EXPLAIN ANALYZE INSERT INTO candles SELECT * FROM candles",
+        "EXPLAIN ANALYZE COPY candles TO 'x.csv'",
+        "SELECT * FROM query('DELETE FROM candles')",
+        "WITH gone AS (DELETE FROM candles RETURNING pair) SELECT pair FROM gone",
+        "SELECT 1; DELETE FROM candles",
+        "EXPORT DATABASE 'x'",
+        "",
+        "  -- nothing",
+    ],
+)
+def test_nothing_but_reading_is_answered(store: DuckStore, tmp_path: Path, sql: str) -> None:
+    before = store.query("SELECT * FROM candles").rows
+
+    with pytest.raises(StoreError):
+        store.query(sql)
+
+    assert store.query("SELECT * FROM candles").rows == before
+    assert not list(Path.cwd().glob("x.csv"))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "'/etc/passwd'",
+        "read_text('/etc/passwd')",
+        "read_text('{dir}/secret.txt')",
+        "read_text('{dir}/ticks/../secret.txt')",
+        "read_text('{dir}/ticks/link/passwd')",
+        "read_csv('http://127.0.0.1:9/x.csv')",
+        "read_parquet('s3://bucket/x.parquet')",
+        "glob('/etc/*')",
+        "duckdb_secrets()",
+    ],
+)
+def test_no_file_and_no_network_is_in_reach(store: DuckStore, tmp_path: Path, source: str) -> None:
+    (tmp_path / "secret.txt").write_text("token")
+    (tmp_path / "ticks").mkdir()
+    (tmp_path / "ticks" / "link").symlink_to("/etc")
+
+    with pytest.raises(StoreError):
+        store.query(f"SELECT * FROM {source.format(dir=tmp_path)}")
+
+
+def test_a_misspelt_name_keeps_the_hint(store: DuckStore) -> None:
+    with pytest.raises(StoreError) as caught:
+        store.query("SELECT pair FROM candels")
+
+    assert str(caught.value) == (
+        'query: could not be run (Catalog Error: Table with name candels does not exist!; Did you mean "candles"?); '
+        "correct it and ask again; SHOW TABLES lists the tables."
+    )
+
+
+def test_a_syntax_error_is_one_sentence(store: DuckStore) -> None:
+    with pytest.raises(StoreError, match=r"^query: could not be run \(Parser Error: syntax error at or near \"SELEC\""):
+        store.query("SELEC 1")
+
+
+def test_a_query_that_takes_too_long_is_stopped_and_the_store_goes_on(store: DuckStore) -> None:
+    with pytest.raises(StoreError, match=r"query: took longer than 0.05 s and was stopped"):
+        store.query("SELECT sum(a.range * b.range) FROM range(1000000) a, range(1000000) b", timeout_s=0.05)
+
+    store.commit([candle(2)], None)
+    assert store.query("SELECT count(*) FROM candles").rows == [(4,)]
+
+
+def test_queries_in_other_threads_see_whole_commits_only(store: DuckStore) -> None:
+    """Each commit writes one candle and one tick: no answer ever shows one without the other."""
+    differences: list[int] = []
+    done = threading.Event()
+
+    def ask() -> None:
+        while not done.is_set():
+            sql = (
+                "SELECT (SELECT count(*) FROM candles WHERE pair = 'X') - count(*) FROM ticks_features WHERE pair = 'X'"
+            )
+            differences.append(store.query(sql).rows[0][0])
+
+    readers = [threading.Thread(target=ask) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    for n in range(40):
+        store.commit([candle(n, pair="X"), ticks(n, pair="X")], None)
+    done.set()
+    for reader in readers:
+        reader.join()
+
+    assert set(differences) == {0}
+
+
+def test_python_variables_are_not_tables(store: DuckStore) -> None:
+    import pyarrow as pa
+
+    incoming = pa.table({"a": [1]})
+    with pytest.raises(StoreError, match="incoming does not exist"):
+        store.query("SELECT a FROM incoming")
+    assert incoming.num_rows == 1
+
+
+def test_a_store_open_for_reading_changes_nothing(path: Path, store: DuckStore) -> None:
+    store.close()
+
+    with DuckStore(path, read_only=True) as reading:
+        assert reading.keys("candles") == [("binance", "BTCUSDT"), ("binance", "ETHUSDT")]
+        for change in (lambda: reading.commit([candle(5)], None), lambda: reading.roll_ticks("20300101")):
+            with pytest.raises(StoreError, match="is open for reading only"):
+                change()
+
+
+def refusal(path: Path, *, read_only: bool = False) -> str:
+    with pytest.raises(StoreError) as caught:
+        DuckStore(path, read_only=read_only)
+    return str(caught.value)
+
+
+def test_reading_what_is_not_there_says_so(path: Path) -> None:
+    assert "does not exist, so there is nothing to read" in refusal(path, read_only=True)
+    assert not path.exists()
+
+
+def test_a_foreign_file_is_refused_and_left_alone(path: Path) -> None:
+    path.write_bytes(b"not a database" * 1000)
+
+    assert "is not a Tickcast store" in refusal(path)
+    assert path.read_bytes() == b"not a database" * 1000
+
+
+def test_a_foreign_database_is_refused_and_left_alone(path: Path) -> None:
+    with duckdb.connect(path) as connection:
+        connection.execute("CREATE TABLE holiday (photo BIGINT)")
+
+    assert "is a DuckDB database, but not one of Tickcast's" in refusal(path)
+    with duckdb.connect(path) as connection:
+        assert connection.execute("SHOW TABLES").fetchall() == [("holiday",)]
+
+
+def test_a_later_version_is_refused(path: Path) -> None:
+    DuckStore(path).close()
+    with duckdb.connect(path) as connection:
+        connection.execute("INSERT INTO embedded.schema_versions (script) VALUES ('099_later.sql')")
+
+    assert "was written by a later version of Tickcast (it has 099_later.sql)" in refusal(path)
+
+
+def test_an_earlier_version_is_brought_up_to_date_but_not_when_only_reading(path: Path) -> None:
+    DuckStore(path).close()
+    with duckdb.connect(path) as connection:
+        connection.execute("DROP VIEW latest_candles")
+        connection.execute("DELETE FROM embedded.schema_versions WHERE script = '007_views.sql'")
+
+    assert "was written by an earlier version" in refusal(path, read_only=True)
+    with DuckStore(path) as store:
+        assert store.query("SELECT count(*) FROM latest_candles").rows == [(0,)]
+
+
+def test_a_damaged_file_is_said_to_be_damaged(path: Path) -> None:
+    with DuckStore(path) as store:
+        store.commit([frame(CANDLES, filled(CANDLES, 20_000))], None)
+    data = bytearray(path.read_bytes())
+    data[4096 * 2 : 4096 * 2 + 600] = b"\7" * 600
+    data[:4096] = data[:20] + b"\7" * 4076
+    path.write_bytes(data)
+
+    assert "is damaged, so it was not opened" in refusal(path)
+
+
+def test_a_directory_and_a_missing_directory_are_named(tmp_path: Path) -> None:
+    assert "is a directory, not a store" in refusal(tmp_path)
+    assert "see that the directory exists" in refusal(tmp_path / "no" / "store.duckdb")
+
+
+def test_a_store_that_another_process_holds_is_said_to_be_in_use(path: Path, store: DuckStore) -> None:
+    code = f"""
+from pathlib import Path
+from tickcast.store.duckdb import DuckStore
+for read_only in (False, True):
+    try:
+        DuckStore(Path({str(path)!r}), read_only=read_only)
+    except Exception as exc:
+        print(type(exc).__name__, exc)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+
+    expected = (
+        f"StoreError {path}: is in use by another process, so it was not opened; "
+        "ask that process with `tickcast sql`, or stop it first."
+    )
+    assert done.stdout.splitlines() == [expected, expected]
+
+
+def test_a_store_can_not_be_opened_twice_in_one_process(path: Path, store: DuckStore) -> None:
+    assert "is in use" in refusal(path)
+    store.commit([candle(9)], None)
+
+
+AS_NOBODY = """
+import os, sys
+from pathlib import Path
+from tickcast.errors import StoreError
+from tickcast.store.duckdb import DuckStore
+from tickcast.store.parquet import ParquetSink
+if os.geteuid() == 0:
+    os.setegid(65534)
+    os.seteuid(65534)
+for attempt in (lambda: DuckStore(Path(sys.argv[1]) / "store.duckdb"), lambda: ParquetSink(Path(sys.argv[1]) / "out")):
+    try:
+        attempt()
+    except StoreError as exc:
+        print(exc)
+"""
+
+
+def test_a_directory_that_may_not_be_written_is_said_so() -> None:
+    directory = Path(tempfile.mkdtemp())
+    directory.chmod(0o555)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", AS_NOBODY, str(directory)], capture_output=True, text=True, timeout=60, check=True
+        )
+    finally:
+        shutil.rmtree(directory)
+
+    first, second = done.stdout.splitlines()
+    assert "can not be opened" in first
+    assert "Permission denied" in first
+    assert "can not be written to (Permission denied)" in second
+
+
+FULL = """
+import os, resource, signal, sys
+from pathlib import Path
+from tests.unit.store.kit import *
+from tickcast.errors import StoreError
+from tickcast.store.contract import Checkpoint
+from tickcast.store.duckdb import DuckStore
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # then a write beyond the limit fails as on a full disk
+store = DuckStore(Path(sys.argv[1]))
+def limit(size):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+def commit(n):
+    frames = [candle(n, pair="X"), frame(CANDLES, filled(CANDLES, 4000, n), pair=f"P{n}"),
+              ticks(*range(n * 1000, n * 1000 + 1000))]
+    store.commit(frames, Checkpoint({"binance": ("20240809", n)}, {("candles", "X"): os.urandom(30_000)}))
+def state():
+    (row,) = store.query("SELECT (SELECT count(*) FROM candles), (SELECT count(*) FROM candles WHERE pair = 'X'),"
+                         " (SELECT count(*) FROM ticks_features)").rows
+    return row, store.load_checkpoint().positions["binance"][1]
+n = 0
+commit(0)
+limit(3_000_000)
+try:
+    while n < 100:
+        commit(n + 1)
+        n += 1
+except StoreError as exc:
+    print(exc)
+kept = state()
+assert kept == ((4001 * (n + 1), n + 1, 1000 * (n + 1)), n), (kept, n)
+try:
+    commit(n + 1)
+except StoreError:
+    print("still full")
+assert state() == kept
+limit(resource.RLIM_INFINITY)
+commit(n + 1)
+n += 1
+assert state() == ((4001 * (n + 1), n + 1, 1000 * (n + 1)), n)
+store.close()
+store = DuckStore(Path(sys.argv[1]))
+assert state() == ((4001 * (n + 1), n + 1, 1000 * (n + 1)), n)
+print("retried", n > 2)
+"""
+
+
+def test_on_a_full_disk_a_commit_keeps_nothing_and_can_be_tried_again(path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(path)],
+        capture_output=True, text=True, timeout=120, check=False, cwd=Path(__file__).parents[3],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])},
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    sentence, again, last = done.stdout.splitlines()
+    assert "could not take a commit (" in sentence
+    assert "so nothing of it was kept; see that the disk has space left" in sentence
+    assert (again, last) == ("still full", "retried True")
+
+
+def test_an_error_in_the_middle_of_a_commit_undoes_all_of_it(store: DuckStore) -> None:
+    broken = frame(CANDLES, {name: c for name, c in filled(CANDLES, 2).items() if name != "close"}, pair="NEW")
+    before = store.query("SELECT * FROM candles").rows
+
+    with pytest.raises(KeyError):
+        store.commit([candle(5), ticks(50), broken], Checkpoint({"binance": ("20240809", 1)}))
+
+    assert store.query("SELECT * FROM candles").rows == before
+    assert store.query("SELECT count(*) FROM ticks_features").rows == [(2,)]
+    assert store.load_checkpoint() == Checkpoint()
+    store.commit([ticks(50)], None)
+    assert store.query("SELECT count(*) FROM ticks_features").rows == [(3,)]
+
+
+def test_a_closed_store_says_that_it_is_closed(store: DuckStore) -> None:
+    store.close()
+
+    with pytest.raises(StoreError, match="is closed"):
+        store.query("SELECT 1")
+    with pytest.raises(StoreError, match="is closed"):
+        store.commit([candle(1)], None)
+    with pytest.raises(StoreError, match="is closed"):
+        next(store.rows("candles", exchange="binance", pair="BTCUSDT"))
+
+
+def test_nan_is_null_and_quality_is_its_label(store: DuckStore) -> None:
+    columns = CANDLES.rows([{"quality": n, "window_start_ms": n, "open": np.nan} for n in range(3)])
+    store.commit([frame(CANDLES, columns, pair="Q")], None)
+
+    rows = store.query("SELECT quality, open FROM candles WHERE pair = 'Q' ORDER BY window_start_ms").rows
+
+    assert rows == [("complete", None), ("partial", None), ("repaired", None)]
