@@ -34,6 +34,7 @@ class DataDirLock:
         self._port = port
         self._clock = clock or SystemClock()
         self._handle = -1
+        self._held = False
 
     def acquire(self) -> None:
         """Take the lock, or raise BusyError naming the process that has it."""
@@ -44,6 +45,7 @@ class DataDirLock:
             raise failure(self.path, "can not be opened", exc) from exc
         for _ in range(_TRIES):
             if _try_lock(self._handle):
+                self._held = True
                 return self._sign()
             holder = _read(self.path)
             if holder is not None and _is_alive(holder["pid"]):
@@ -75,14 +77,15 @@ class DataDirLock:
     def set_port(self, port: int) -> None:
         """Tell others the port, once it is known."""
         self._port = port
-        if self._handle >= 0:
+        if self._held:
             self._sign()
 
     def release(self) -> None:
         """Let go; twice is harmless."""
         if self._handle >= 0:
-            with contextlib.suppress(OSError):
-                if (_read(self.path) or {}).get("pid") == os.getpid():
+            if self._held:
+                self._held = False
+                with contextlib.suppress(OSError):
                     os.ftruncate(self._handle, 0)
             os.close(self._handle)
             self._handle = -1

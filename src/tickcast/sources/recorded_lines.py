@@ -19,9 +19,10 @@ from tickcast.sources.contract import TIME_MAX_MS, TIME_MIN_MS
 
 JOURNAL, MESSAGE, OWN, GARBAGE = range(4)
 
+_TIME_MIN_NS, _TIME_MAX_NS = TIME_MIN_MS * 1_000_000, TIME_MAX_MS * 1_000_000
 BOM = b"\xef\xbb\xbf"
 JOURNAL_HEAD = re.compile(rb'\{"r":(-?\d{1,19}),"x":"([^"\\]+)","[mb]":')
-_STAMPED = re.compile(rb"(\d{10,19})(?:\.(\d+))?:? (?=\S)")
+_STAMPED = re.compile(rb"(\d{10,19})(?:\.(\d+))?:? (?=[{\[])")
 _URL = re.compile(rb"\w+://\S+ (<->|<-|->) (\d{10})(?:\.(\d+))?(?:$|: )")
 _OWN = re.compile(rb"configuration: ")
 _EVENT_TIME = re.compile(
@@ -46,13 +47,13 @@ def read_line(line: bytes) -> Line:
     >>> read_line(b'1618677372.1768699: {"a":1}')
     Line(kind=1, recv_ns=1618677372176869900, raw=b'{"a":1}', exchange='')
     """
-    start = line.lstrip()[:1]
-    if start in (b"{", b"["):
+    if line.startswith((b"{", b"[")) or line.lstrip().startswith((b"{", b"[")):
         if (head := JOURNAL_HEAD.match(line)) and line.endswith(b"}"):
             return Line(JOURNAL, int(head[1]), line, head[2].decode("utf-8", "replace"))
         return Line(MESSAGE, 0, line)
     if stamped := _STAMPED.match(line):
-        return Line(MESSAGE, stamp_ns(stamped[1], stamped[2] or b""), line[stamped.end() :])
+        whole, fraction = stamped.groups(b"")
+        return Line(MESSAGE, stamp_ns(whole, fraction), line[stamped.end() :])
     if url := _URL.match(line):
         if url[1] == b"->":
             return Line(MESSAGE, stamp_ns(url[2], url[3] or b""), line[url.end() :])
@@ -66,11 +67,11 @@ def stamp_ns(whole: bytes, fraction: bytes) -> int:
     >>> stamp_ns(b"1618677372", b"5"), stamp_ns(b"1618677372500", b""), stamp_ns(b"12345678901", b"")
     (1618677372500000000, 1618677372500000000, 0)
     """
-    for digits in (9, 6, 3, 0):
-        value = int(whole) * 10**digits + int((fraction + b"0" * digits)[:digits] or b"0")
-        if TIME_MIN_MS <= value // 1_000_000 <= TIME_MAX_MS:
-            return value
-    return 0
+    digits = 19 - len(whole)  # all times of markets have 10 digits in seconds, 13 in ms, 16 in us, 19 in ns
+    if digits not in (0, 3, 6, 9):
+        return 0
+    value = int(whole + (fraction + b"000000000")[:digits])
+    return value if _TIME_MIN_NS <= value <= _TIME_MAX_NS else 0
 
 
 def event_ns(raw: bytes) -> int:
