@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         say("compiling kernels where this machine has none cached; a first start takes about a minute")
     from tickcast.runners.demo import Demo, DemoOptions
 
-    options = DemoOptions(args.seconds, args.speed, args.seed, args.signal)
+    options = DemoOptions(args.seconds, args.speed, args.seed, args.signal, any_port=args.port is None)
     demo = Demo(settings, options, SystemClock())
     if watched:
         from tickcast.cli.view import watching

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -39,6 +40,8 @@ class DemoOptions(msgspec.Struct, frozen=True):
     speed: float = 1.0
     seed: int = 1
     signal: float = 0.0
+    any_port: bool = False
+    """Whether another port will do when the one of the settings is taken."""
 
 
 class DemoSummary(msgspec.Struct):
@@ -85,21 +88,29 @@ class Demo:
         self.embedded.warm_up()
         with self.embedded as embedded:
             market = market_of(settings, self.options, clock.now_ns() // NS_PER_MS)
-            self.phase = "recovering"
-            self.recovered = embedded.recover(lambda count: on_tick(self))
-            newest_ns = embedded.pipeline.last_recv_ns(EXCHANGE)
-            live_ms = max(clock.now_ns(), newest_ns) // NS_PER_MS
-            feed = SimulatedFeed(market, EXCHANGE, clock=clock, speed=self.options.speed, live_from_ms=live_ms)
-            feed.resume_after(newest_ns)
-            with QueryServer(
-                embedded.store, settings.host, settings.port, root=settings.data_dir, health=self.health
-            ) as server:
-                self.address = f"http://{settings.host}:{server.port}"
+            with self._server(embedded) as server:
+                self.address = f"http://{server.host}:{server.port}"
+                self.phase = "recovering"
+                self.recovered = embedded.recover(lambda count: on_tick(self))
+                newest_ns = embedded.pipeline.last_recv_ns(EXCHANGE)
+                live_ms = max(clock.now_ns(), newest_ns) // NS_PER_MS
+                feed = SimulatedFeed(market, EXCHANGE, clock=clock, speed=self.options.speed, live_from_ms=live_ms)
+                feed.resume_after(newest_ns)
                 self._loop(embedded, feed, on_tick)
             feed.close()
             embedded.checkpoint()
             self.phase = "ended"
             return self._summary(embedded)
+
+    def _server(self, embedded: Embedded) -> QueryServer:
+        settings = self.settings
+        server = partial(QueryServer, embedded.store, settings.data_dir, host=settings.host, health=self.health)
+        try:
+            return server(port=settings.port)
+        except StoreError:
+            if not self.options.any_port:
+                raise
+            return server(port=0)
 
     def _loop(self, embedded: Embedded, feed: SimulatedFeed, on_tick: Callable[[Demo], None]) -> None:
         while not self._stop and not feed.ended:
@@ -148,10 +159,10 @@ def market_of(settings: Settings, options: DemoOptions, now_ms: int) -> MarketSe
     market = MarketSettings(seed=options.seed, start_ms=start_ms, signal=options.signal)
     if settings.pairs:
         market = msgspec.structs.replace(market, pairs=pairs_named(settings.pairs))
-    partial = path.with_suffix(".new")
+    unfinished = path.with_suffix(".new")
     try:
-        partial.write_bytes(msgspec.json.encode(market))
-        partial.replace(path)
+        unfinished.write_bytes(msgspec.json.encode(market))
+        unfinished.replace(path)
     except OSError as exc:
         raise StoreError(str(path), f"can not be written ({exc.strerror})", "name a writable --data-dir") from exc
     return market

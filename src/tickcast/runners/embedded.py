@@ -126,7 +126,7 @@ class Embedded:
         """Outputs, states and the journal's position, together or not at all."""
         if self._moved or self._pending:
             self.journal.sync()
-            positions = {exchange: tuple(self.journal.position(exchange)) for exchange in self._moved}
+            positions = {name: (at.day, at.offset) for name in self._moved for at in [self.journal.position(name)]}
             self._write(Checkpoint(positions, self.pipeline.snapshots(changed_only=True)))
             self._moved.clear()
         self._committed_s = self.clock.monotonic_s()

@@ -47,9 +47,7 @@ def replay(
         _must_hold_the_pairs(settings.pairs, intake)
         results = sink.results
         found = results.hexdigest(), results.counts()
-    return ReplaySummary(
-        *found, intake.messages, intake.quarantined(), intake.pipeline.counts(), list(recording.notes)
-    )
+    return ReplaySummary(*found, intake.messages, intake.quarantined(), intake.pipeline.counts(), list(recording.notes))
 
 
 class _NoFiles:
