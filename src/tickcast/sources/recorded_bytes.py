@@ -5,6 +5,7 @@ How a file is packed is read from its first bytes, never from its name.
 
 from __future__ import annotations
 
+import contextlib
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -62,9 +63,13 @@ def _gzip_pieces(path: Path, report: Report, progress: Progress) -> Iterator[byt
     unpacker, unpacked, whole = zlib.decompressobj(wbits=31), 0, False
     for packed in _plain_pieces(path, progress):
         while packed:
+            before = unpacker.copy()
             try:
                 piece = unpacker.decompress(packed, CHUNK_BYTES)
             except zlib.error as exc:
+                piece = _salvage(before, packed)
+                unpacked += len(piece)
+                yield piece
                 report(f"{path}: is damaged ({exc}); the {unpacked} bytes before the damage were read.")
                 return
             unpacked += len(piece)
@@ -79,6 +84,15 @@ def _gzip_pieces(path: Path, report: Report, progress: Progress) -> Iterator[byt
         unpacked += len(piece)
         yield piece
         report(f"{path}: ends before its gzip stream does; the {unpacked} bytes that could be unpacked were read.")
+
+
+def _salvage(unpacker: zlib._Decompress, packed: bytes) -> bytes:
+    """What can be unpacked before the damage: a call that meets it gives nothing, so byte by byte up to it."""
+    parts: list[bytes] = []
+    with contextlib.suppress(zlib.error):
+        for at in range(len(packed)):
+            parts.append(unpacker.decompress(packed[at : at + 1]))
+    return b"".join(parts)
 
 
 def _zstd_pieces(path: Path, report: Report, progress: Progress) -> Iterator[bytes]:
