@@ -25,7 +25,7 @@ from tickcast.store import checkpoint as checkpoints
 from tickcast.store.arrow import columns_of
 from tickcast.store.ask import ask
 from tickcast.store.contract import KINDS, Checkpoint, QueryResult
-from tickcast.store.schema import brief, migrate, open_database, ticks_directory
+from tickcast.store.schema import brief, fold_log, migrate, open_database, ticks_directory
 from tickcast.store.tickdays import TickDays, spans
 from tickcast.store.upsert import stored_columns, upsert
 
@@ -40,7 +40,7 @@ class DuckStore:
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path, self.read_only = path, read_only
-        self._closed = False
+        self._closed, self._lost = False, False
         self._lock = threading.RLock()
         self._ticks = TickDays(ticks_directory(path).parent)
         self._open()
@@ -51,12 +51,16 @@ class DuckStore:
             migrate(self._root, self.path, read_only=self.read_only)
             self._writer = self._root.cursor()  # the root itself only makes cursors, so it is never busy
             if not self.read_only:
-                with self._transaction() as connection:
-                    self._ticks.forget_missing_files(connection)
-                    self._ticks.show(connection)
+                self._ticks.tidy(self._writer)
+        except duckdb.Error as exc:
+            self._root.close()
+            raise StoreError(
+                str(self.path), f"can not be opened ({brief(exc)})", "see that the disk has space left"
+            ) from exc
         except BaseException:
             self._root.close()
             raise
+        self._lost = False
 
     def commit(self, frames: Sequence[Frame], checkpoint: Checkpoint | None) -> None:
         """Keep rows and the place to go on from, together.
@@ -83,6 +87,7 @@ class DuckStore:
                     upsert(connection, KINDS[kind], found)
             if checkpoint is not None:
                 checkpoints.save(connection, checkpoint)
+        self._fold_log()
 
     def load_checkpoint(self) -> Checkpoint:
         """The place of the last commit; empty when there was none."""
@@ -159,8 +164,7 @@ class DuckStore:
         """All or nothing; afterwards the store can be used again, whatever happened."""
         self._refuse_read_only()
         with self._lock:
-            if self._closed:
-                raise _is_closed(self.path)
+            self._be_open()
             try:
                 self._writer.execute("BEGIN")
                 yield self._writer
@@ -177,7 +181,7 @@ class DuckStore:
                 raise
 
     def _recover(self) -> None:
-        """Undo a transaction that failed; reopen the file where DuckDB has given it up."""
+        """Undo a transaction that failed; let go of the file where DuckDB has given it up."""
         self._ticks.forget()
         with suppress(duckdb.Error):
             self._writer.execute("ROLLBACK")
@@ -185,16 +189,33 @@ class DuckStore:
             self._writer.execute("SELECT 1 FROM embedded.positions")
         except duckdb.Error:
             self._let_go()
-            with suppress(StoreError):
-                self._open()
+            self._lost = True
+
+    def _be_open(self) -> None:
+        """Open the file again if it was given up; StoreError as long as that can not be."""
+        if self._closed:
+            raise StoreError(str(self.path), "is closed", "open it again")
+        if self._lost:
+            with self._lock:
+                if self._lost:
+                    self._open()
+
+    def _fold_log(self) -> None:
+        """Keep the write-ahead log short; what can not be folded now stays in the log, which holds it as well."""
+        with self._lock:
+            try:
+                fold_log(self._writer, self.path)
+            except (duckdb.Error, OSError):
+                self._recover()
 
     @contextmanager
     def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection of its own for one reader."""
+        self._be_open()
         try:
             cursor = self._root.cursor()
         except duckdb.Error as exc:
-            raise _is_closed(self.path) from exc
+            raise StoreError(str(self.path), f"can not be read ({brief(exc)})", "ask again") from exc
         try:
             if self.read_only:  # the view in the file names paths of when it was written: the directory may have moved
                 self._ticks.show(cursor, temporary=True)
@@ -207,10 +228,6 @@ class DuckStore:
             raise StoreError(
                 str(self.path), "is open for reading only, so nothing was changed", "open it without read_only"
             )
-
-
-def _is_closed(path: Path) -> StoreError:
-    return StoreError(str(path), "is closed", "open it again")
 
 
 def _ordered(kind: str, exchange: str, pair: str) -> tuple[str, list[str | int]]:

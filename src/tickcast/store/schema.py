@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from tickcast.errors import StoreError
 MEMORY_LIMIT = "2GB"
 """What queries and commits may take together; beyond it DuckDB spills to disk."""
 SPILL_LIMIT = "20GB"
-CHECKPOINT_THRESHOLD = "64MB"
+LOG_BYTES = 64 * 1024 * 1024
 """How much write-ahead log is folded into the file at once: less halves the append rate, more slows a restart."""
 
 _FOREIGN = "move the file away, or name another data directory; nothing was changed"
@@ -45,7 +46,7 @@ def open_database(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         "max_temp_directory_size": SPILL_LIMIT,
     }
     if not read_only:
-        config["checkpoint_threshold"] = CHECKPOINT_THRESHOLD
+        config["checkpoint_threshold"] = "1TB"  # never inside a commit: see `fold_log`
     try:
         connection = duckdb.connect(path, read_only=read_only, config=config)
     except duckdb.Error as exc:
@@ -61,6 +62,18 @@ def open_database(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
             raise _busy(path) from exc
         raise _not_opened(path, read_only, str(exc)) from exc
     return connection
+
+
+def fold_log(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Fold the write-ahead log into the file once it is long; raises duckdb.Error where that fails.
+
+    By itself DuckDB does so inside a commit, and a full disk then breaks the database after the commit had succeeded.
+    So it is done apart, and only where there is room for it.
+    """
+    log = path.with_name(path.name + ".wal")
+    size = log.stat().st_size if log.exists() else 0
+    if size > LOG_BYTES and shutil.disk_usage(path.parent).free > 2 * size:
+        connection.execute("CHECKPOINT")
 
 
 def ticks_directory(path: Path) -> Path:

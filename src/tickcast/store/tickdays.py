@@ -137,11 +137,22 @@ class TickDays:
         kind = "TEMP VIEW" if temporary else "VIEW"
         connection.execute(f"CREATE OR REPLACE {kind} ticks_features AS {text}")
 
-    def forget_missing_files(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """A file that someone removed, to save space say, is no longer listed."""
-        for (path,) in connection.execute("SELECT path FROM embedded.tick_files").fetchall():
-            if not (self.base / path).is_file():
-                connection.execute("DELETE FROM embedded.tick_files WHERE path = ?", [path])
+    def tidy(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Stop listing files that someone removed (to save space, say), and show the others where they are now.
+
+        Where nothing changed nothing is written, so that a store on a full disk can still be opened.
+        """
+        listed = [path for (path,) in connection.execute("SELECT path FROM embedded.tick_files").fetchall()]
+        missing = [path for path in listed if not (self.base / path).is_file()]
+        found = connection.execute("SELECT sql FROM duckdb_views() WHERE view_name = 'ticks_features'").fetchone()
+        shown = str(found[0]) if found else ""
+        if not missing and all(quoted(str(self.base / path)) in shown for path in listed):
+            return
+        connection.execute("BEGIN")
+        for path in missing:
+            connection.execute("DELETE FROM embedded.tick_files WHERE path = ?", [path])
+        self.show(connection)
+        connection.execute("COMMIT")
 
     def closed(self, connection: duckdb.DuckDBPyConnection, today: str) -> list[tuple[str, str, str]]:
         """(exchange, pair, day) of all days before today that have rows in the table."""
