@@ -84,11 +84,18 @@ def load(flags: Mapping[str, Any], *, file: Path | None = None, environ: Mapping
         if isinstance(merged[name], str):
             merged[name] = [part.strip() for part in merged[name].split(",") if part.strip()]
     try:
-        settings = msgspec.convert(merged, Settings, strict=False)
+        settings = msgspec.convert(merged, Settings, strict=False, dec_hook=_path)
     except msgspec.ValidationError as exc:
         raise ConfigError("settings", str(exc), "correct the value named above, then start again") from exc
     _ = settings.flow  # its own checks
     return settings
+
+
+def _path(kind: type, value: Any) -> Any:
+    """Paths come as text from files, flags and the environment."""
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise TypeError(f"Expected text, got {type(value).__name__}")
 
 
 def _from_file(file: Path | None) -> dict[str, Any]:
