@@ -42,6 +42,8 @@ class ReadResult:
         self.path, self.options = path, options
         self.rejects = Rejects(path, options.rejects_path)
         self.rows_read = self.rows = self.duplicates = self.other_markets = self.uncommitted = self.missing = 0
+        self.first_ms = self.last_ms = 0
+        """The times of the earliest and the latest row that can be true; known when the file was read."""
         self._table, inner = _open(path, options)
         self._roles: Roles = self._find_roles()
         self._market, self._first = self._find_market()
@@ -74,6 +76,10 @@ class ReadResult:
                 self.rows_read += len(rows.numbers)
                 run = self._read(rows)
                 run["place"] += source << 40
+                if len(run):
+                    first_ms, last_ms = int(run["time_us"].min()) // 1000, int(run["time_us"].max()) // 1000
+                    self.first_ms = min(self.first_ms or first_ms, first_ms)
+                    self.last_ms = max(self.last_ms, last_ms)
                 self.rows += len(run)
                 runs.add(run)
         finally:

@@ -1,0 +1,269 @@
+"""`tickcast export`: tables of the store as Parquet, CSV or JSON, whether the system runs or not.
+
+store (its file, or the process that holds it) ─→ rows by key ─→ Parquet ─┬→ as it is
+                                                                          └→ CSV, JSON
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from tickcast.cli.common import add_json, add_settings, print_json, say, settings_of, table
+
+if TYPE_CHECKING:
+    from tickcast.events import Columns, Table
+
+EPILOG = """examples:
+  tickcast export --table candles --pair BTCUSDT --from 2024-08-01 --to 2024-09-01 --out candles.parquet
+  tickcast export --format csv --out exported --data-dir tickcast-demo
+"""
+PAGE_ROWS = 20_000
+TABLES = ("candles", "technical_indicators", "ticks_features", "features")
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """The command's flags."""
+    parser.epilog = EPILOG
+    parser.add_argument("--table", choices=TABLES, action="append", help="which (default: all; may be repeated)")
+    parser.add_argument("--exchange", help="only this exchange (default: all)")
+    parser.add_argument("--pair", help="only this pair, in any spelling (default: all)")
+    parser.add_argument("--from", dest="since", metavar="TIME", help="no rows before: a date, ISO time or milliseconds")
+    parser.add_argument("--to", dest="until", metavar="TIME", help="only rows before")
+    parser.add_argument(
+        "--format", choices=("parquet", "csv", "json"), help="default: by the name of --out, or parquet"
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="FILE|DIR", help="a file for one table, a directory for several"
+    )
+    add_settings(parser, "data_dir")
+    add_json(parser)
+
+
+class Wanted(NamedTuple):
+    """Which rows; times are milliseconds, the end is not included."""
+
+    exchange: str
+    pair: str
+    since_ms: int
+    until_ms: int
+
+
+def run(args: argparse.Namespace) -> int:
+    """Export, and say how many rows each file has."""
+    settings = settings_of(args)
+    kinds = list(dict.fromkeys(args.table or TABLES))
+    form = args.format or {".csv": "csv", ".json": "json"}.get(args.out.suffix, "parquet")
+    files = _files(args.out, kinds, form)
+    wanted = Wanted(
+        args.exchange or "", args.pair or "", _moment("--from", args.since, 0), _moment("--to", args.until, 2**62)
+    )
+    from tickcast.store.parquet import ParquetSink
+
+    folder = next(iter(files.values())).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=folder) as scratch:
+        with ParquetSink(Path(scratch)) as sink, _source(settings.data_dir) as source:
+            keys = _keys(source, kinds, wanted)
+            for kind in kinds:
+                for exchange, pair in keys[kind]:
+                    for frame in _frames(source, kind, exchange, pair, wanted):
+                        sink.write(frame)
+        counts = {kind: sink.results.counts()[kind] for kind in kinds}
+        for kind, path in files.items():
+            _convert(Path(scratch) / f"{kind}.parquet", path, form)
+    if args.json:
+        print_json({"files": {kind: str(path) for kind, path in files.items()}, "rows": counts, "format": form})
+    else:
+        table("exported", ["table", "rows", "file"], [[kind, counts[kind], str(files[kind])] for kind in kinds])
+    if not any(counts.values()):
+        say("no row was asked for that the store has; the files are empty")
+    return 0
+
+
+def _files(out: Path, kinds: list[str], form: str) -> dict[str, Path]:
+    from tickcast.errors import DataError
+
+    if out.suffix in (".parquet", ".csv", ".json") and not out.is_dir():
+        if len(kinds) != 1:
+            raise DataError(
+                str(out),
+                f"is one file for {len(kinds)} tables, so nothing was written",
+                "choose one with --table, or name a directory",
+            )
+        return {kinds[0]: out}
+    if out.exists() and not out.is_dir():
+        raise DataError(str(out), "is a file of another kind, so nothing was written", "name a directory")
+    return {kind: out / f"{kind}.{form}" for kind in kinds}
+
+
+def _moment(flag: str, text: str | None, otherwise: int) -> int:
+    if text is None:
+        return otherwise
+    import pyarrow as pa
+
+    from tickcast.errors import DataError
+    from tickcast.sources.files.numbers import times_us
+
+    parsed = times_us(pa.array([text]))
+    if parsed.unreadable[0] or parsed.missing[0]:
+        raise DataError(flag, f"was {text}", "give a date, an ISO time or milliseconds, for example 2024-08-01")
+    return int(parsed.values[0]) // 1000
+
+
+class Source(Protocol):
+    """Where the rows are asked for."""
+
+    def keys(self, kind: str) -> list[tuple[str, str]]:
+        """(exchange, pair) of every key that has rows of a kind."""
+        ...
+
+    def rows(self, kind: str, *, exchange: str, pair: str) -> Iterator[Columns]:
+        """The rows of a key in the order of their ids."""
+        ...
+
+
+@contextmanager
+def _source(root: Path) -> Iterator[Source]:
+    """The process that holds the directory, or the store's own file when none does."""
+    from tickcast.errors import BusyError
+    from tickcast.journal.lock import owner
+    from tickcast.runners.datadir import STORE_FILE, must_exist
+    from tickcast.store.duckdb import DuckStore
+    from tickcast.store.wire import RUN_FILE
+
+    holder = owner(root)
+    if holder is None:
+        must_exist(root)
+        with DuckStore(root / STORE_FILE, read_only=True) as store:
+            yield store
+    elif (root / RUN_FILE).exists():
+        yield _Process(root)
+    else:
+        raise BusyError(
+            str(root), f"is in use by process {holder['pid']}, which answers no questions", "wait until it has ended"
+        )
+
+
+class _Process:
+    """The process that holds a data directory, asked page by page."""
+
+    def __init__(self, root: Path) -> None:
+        from tickcast.store.service import QueryClient
+
+        self._client = QueryClient(root)
+
+    def keys(self, kind: str) -> list[tuple[str, str]]:
+        found = self._client.query(f"SELECT DISTINCT exchange, pair FROM {kind} ORDER BY ALL", limit=100_000)
+        return [(str(row[0]), str(row[1])) for row in found.rows]
+
+    def rows(self, kind: str, *, exchange: str, pair: str) -> Iterator[Columns]:
+        """Pages behind the last id that came: each sees a moment of its own, and the flow is never held up."""
+        from tickcast.store.contract import KINDS
+        from tickcast.store.schema import quoted
+        from tickcast.store.upsert import stored_columns
+
+        made = KINDS[kind]
+        names, key = stored_columns(made)[2:], ", ".join(made.key)
+        of_key = f"exchange = {quoted(exchange)} AND pair = {quoted(pair)}"
+        after = ""
+        while True:
+            sql = f"SELECT {', '.join(names)} FROM {kind} WHERE {of_key}{after} ORDER BY {key} LIMIT {PAGE_ROWS}"
+            found = self._client.query(sql, limit=PAGE_ROWS)
+            if not found.rows:
+                return
+            yield from _columns(made, [name.strip('"') for name in names], found.rows)
+            last = dict(zip(names, found.rows[-1], strict=True))
+            after = f" AND ({key}) > ({', '.join(str(last[name]) for name in made.key)})"
+
+
+def _columns(made: Table, names: list[str], rows: list[tuple[Any, ...]]) -> list[Columns]:
+    """Rows as they come over the wire, read back as the store reads its own."""
+    import pyarrow as pa
+
+    from tickcast.events import QUALITY
+    from tickcast.store.arrow import columns_of
+
+    types = {"i8": pa.int64(), "f8": pa.float64(), "b1": pa.bool_(), "u1": pa.uint8(), "str": pa.string()}
+    arrays = {}
+    for name, values in zip(names, zip(*rows, strict=True), strict=True):
+        listed = [QUALITY.index(value) for value in values] if name == "quality" else list(values)
+        arrays[name] = pa.array(listed, types[made.columns.get(name, "str")])
+    return columns_of(made, pa.record_batch(arrays))
+
+
+def _keys(source: Source, kinds: list[str], wanted: Wanted) -> dict[str, list[tuple[str, str]]]:
+    from tickcast.errors import StoreError
+    from tickcast.sources.files.naming import same_pair
+
+    found = {kind: source.keys(kind) for kind in kinds}
+    chosen = {
+        kind: [
+            (exchange, pair)
+            for exchange, pair in keys
+            if wanted.exchange in ("", exchange) and (not wanted.pair or same_pair(pair, wanted.pair))
+        ]
+        for kind, keys in found.items()
+    }
+    there = sorted({key for keys in found.values() for key in keys})
+    if there and not any(chosen.values()):
+        asked = ":".join(part for part in (wanted.exchange, wanted.pair) if part)
+        known = ", ".join(":".join(key) for key in there)
+        raise StoreError(asked, "has no rows in these tables, so nothing was written", f"the store has {known}")
+    return chosen
+
+
+def _frames(source: Source, kind: str, exchange: str, pair: str, wanted: Wanted) -> Iterator[Any]:
+    from tickcast.events import Frame
+
+    stamp = "window_start_ms" if kind in ("candles", "technical_indicators") else "timestamp_ms"
+    for columns in source.rows(kind, exchange=exchange, pair=pair):
+        within = (columns[stamp] >= wanted.since_ms) & (columns[stamp] < wanted.until_ms)
+        if within.any():
+            kept = columns if within.all() else {name: column[within] for name, column in columns.items()}
+            yield Frame(kind, exchange, pair, 0, kept)
+
+
+def _convert(made: Path, path: Path, form: str) -> None:
+    """Move the Parquet file to its place, or write its rows as text there; either way it appears whole."""
+    text = made.with_suffix(f".{form}")
+    if form == "csv":
+        _write_csv(made, text)
+    elif form == "json":
+        _write_json(made, text)
+    shutil.move(text if form != "parquet" else made, path)
+
+
+def _write_csv(made: Path, text: Path) -> None:
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    opened = pyarrow.parquet.ParquetFile(made)
+    names = [name for name in opened.schema_arrow.names if name not in ("names", "values")]  # they stand by themselves
+    schema = opened.schema_arrow
+    for name in ("names", "values"):
+        if name in schema.names:
+            schema = schema.remove(schema.get_field_index(name))
+    options = pyarrow.csv.WriteOptions(quoting_style="needed")
+    with pyarrow.csv.CSVWriter(str(text), schema.remove_metadata(), write_options=options) as writer:
+        for batch in opened.iter_batches(columns=names):
+            writer.write_batch(batch)
+
+
+def _write_json(made: Path, text: Path) -> None:
+    """A list with one row a line."""
+    import msgspec
+    import pyarrow.parquet
+
+    between = b"[\n"
+    with text.open("wb") as stream:
+        for batch in pyarrow.parquet.ParquetFile(made).iter_batches():
+            for row in batch.to_pylist():
+                stream.write(between + msgspec.json.encode(row))
+                between = b",\n"
+        stream.write(b"\n]\n" if between == b",\n" else b"[]\n")
