@@ -9,7 +9,6 @@ A line that can not be read becomes a Reject and never stops the others.
 from __future__ import annotations
 
 import base64
-import binascii
 import struct
 from collections.abc import Sequence
 from functools import lru_cache
@@ -55,12 +54,12 @@ class _Own(msgspec.Struct):
     venue_ms: int = 0
 
 
-_line = msgspec.json.Decoder(_Line)
+_decode = msgspec.json.Decoder(_Line).decode
 _own = msgspec.json.Decoder(_Own)
 _any = msgspec.json.Decoder(msgspec.Raw)
 _name = lru_cache(maxsize=64)(msgspec.json.encode)
 
-_PACKED = struct.Struct("<BqqqddqqBdd")
+_pack = struct.Struct("<BqqqddqqBdd").pack
 """One row, in the order of `_ROW`; packing and one frombuffer cost a third of building eleven lists."""
 _ROW = np.dtype(
     [
@@ -113,12 +112,12 @@ def decode_line(line: bytes) -> tuple[int, str, bytes]:
     (5, 'kraken', b'not JSON')
     """
     try:
-        found = _line.decode(line)
-        if (found.b is None) == (not found.m):
-            raise WireError("journal line", "has neither m nor b, or both", _REMEDY)
+        found = _decode(line)
         raw = bytes(found.m) if found.b is None else base64.b64decode(found.b, validate=True)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, binascii.Error, ValueError) as exc:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as exc:
         raise WireError("journal line", "is not a journal line", _REMEDY) from exc
+    if (found.b is None) != bool(found.m):
+        raise WireError("journal line", "has neither m nor b, or both", _REMEDY)
     return found.r, found.x, raw
 
 
@@ -161,7 +160,8 @@ class LineReader:
     """Reads journal lines with one mapper, and keeps what they say until it is asked for columns."""
 
     def __init__(self, mapper: Mapper) -> None:
-        self._mapper = mapper
+        self._exchange = mapper.exchange
+        self._map_message = mapper.map_message
         self.pairs: dict[str, int] = {}
         self.rejects: list[Reject] = []
         self.frames: list[Frame] = []
@@ -175,9 +175,10 @@ class LineReader:
         recv_ns, raw = 0, line
         try:
             recv_ns, exchange, raw = decode_line(line)
-            if exchange != self._mapper.exchange:
+            if exchange != self._exchange:
                 raise WireError("journal line", "is of another exchange than its block", _REMEDY)
-            for event in self._events(raw):
+            events = self._own_events(raw) if raw.startswith(own.MARK) else self._map_message(raw)
+            for event in events:
                 self._keep(event, recv_ns // 1_000_000)
         except WireError as exc:
             if not line.strip(_AROUND):
@@ -190,26 +191,41 @@ class LineReader:
         rows = np.frombuffer(bytes(self._rows), dtype=_ROW)
         return {name: np.ascontiguousarray(rows[name]) for name in COLUMNS}
 
-    def _events(self, raw: bytes) -> Sequence[Event]:
-        if raw.startswith(own.MARK):
-            return guarded(self._mapper.exchange, self._own_events, raw)
-        return self._mapper.map_message(raw)
-
     def _own_events(self, raw: bytes) -> Sequence[Event]:
+        return guarded(self._exchange, self._read_own, raw)
+
+    def _read_own(self, raw: bytes) -> Sequence[Event]:
         message = _own.decode(raw)
         if message.tickcast == "alive":
             return (Alive("", checked_ms(message.venue_ms, "venue_ms")),)
-        self.frames.append(own.read_frame(self._mapper.exchange, raw))
+        self.frames.append(own.read_frame(self._exchange, raw))
         return ()
 
     def _keep(self, event: Event, recv_ms: int) -> None:
-        pair = self.pairs.setdefault(event.pair, len(self.pairs)) if event.pair else -1
-        ms = event.timestamp_ms
+        pair = self._number(event.pair)
         if type(event) is Trade:
-            ids, value, side = (event.trade_id, event.first_id), (event.price, event.quantity), event.is_buyer_maker
-            packed = _PACKED.pack(TRADE, pair, *ids, *value, ms, recv_ms, side, _NAN, _NAN)
-        elif type(event) is Quote:
-            packed = _PACKED.pack(QUOTE, pair, -1, -1, _NAN, _NAN, ms, recv_ms, False, event.bid, event.ask)
-        else:
-            packed = _PACKED.pack(ALIVE, pair, -1, -1, _NAN, _NAN, ms, recv_ms, False, _NAN, _NAN)
-        self._rows += packed
+            self._rows += _pack(
+                TRADE,
+                pair,
+                event.trade_id,
+                event.first_id,
+                event.price,
+                event.quantity,
+                event.timestamp_ms,
+                recv_ms,
+                event.is_buyer_maker,
+                _NAN,
+                _NAN,
+            )
+            return
+        bid, ask = (event.bid, event.ask) if type(event) is Quote else (_NAN, _NAN)
+        kind = QUOTE if type(event) is Quote else ALIVE
+        self._rows += _pack(kind, pair, -1, -1, _NAN, _NAN, event.timestamp_ms, recv_ms, False, bid, ask)
+
+    def _number(self, pair: str) -> int:
+        number = self.pairs.get(pair)
+        if number is None:
+            if not pair:
+                return -1
+            number = self.pairs[pair] = len(self.pairs)
+        return number

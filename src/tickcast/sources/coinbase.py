@@ -143,6 +143,9 @@ class Coinbase:
 
 
 def _read(raw: bytes) -> Sequence[Event]:
+    reader = _BY_START.get(raw[: raw.find(b",")])
+    if reader is not None:
+        return reader(raw)
     head = _head.decode(raw)
     kind = head.channel or head.type
     if head.type == "error":
@@ -244,3 +247,7 @@ _TYPES: dict[str, _Reader] = {
     "ticker": _read_ticker,
     "heartbeat": _read_heartbeat,
 }
+_BY_START = {b'{"channel":"%b"' % name.encode(): reader for name, reader in _CHANNELS.items()} | {
+    b'{"type":"%b"' % name.encode(): reader for name, reader in _TYPES.items()
+}
+"""The same by the bytes with which the venue begins them; any other beginning is read as a whole first."""

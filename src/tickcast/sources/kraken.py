@@ -12,7 +12,7 @@ Ids are consecutive within a pair on v2 and REST. v1 sends none: `v1_trade_id` m
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import msgspec
@@ -59,7 +59,6 @@ def v1_trade_id(time_us: int, ordinal: int, content: bytes) -> int:
 
 class _Head(msgspec.Struct):
     channel: str = ""
-    data: msgspec.Raw = msgspec.Raw()
     method: str = ""
     success: bool = True
     time_out: str = ""
@@ -78,6 +77,10 @@ class _Trade(msgspec.Struct):
     timestamp: str
 
 
+class _TradeMessage(msgspec.Struct):
+    data: list[_Trade]
+
+
 class _Ticker(msgspec.Struct):
     symbol: Pair
     bid: float
@@ -88,9 +91,17 @@ class _Ticker(msgspec.Struct):
     timestamp: str = ""
 
 
+class _TickerMessage(msgspec.Struct):
+    data: list[_Ticker]
+
+
 class _Book(msgspec.Struct):
     symbol: Pair
     timestamp: str = ""
+
+
+class _BookMessage(msgspec.Struct):
+    data: list[_Book]
 
 
 class _RowV1(msgspec.Struct, array_like=True):
@@ -119,9 +130,9 @@ class _RowRest(msgspec.Struct, array_like=True):
 
 
 _head = msgspec.json.Decoder(_Head)
-_trades = msgspec.json.Decoder(list[_Trade])
-_tickers = msgspec.json.Decoder(list[_Ticker])
-_books = msgspec.json.Decoder(list[_Book])
+_trades = msgspec.json.Decoder(_TradeMessage)
+_tickers = msgspec.json.Decoder(_TickerMessage)
+_books = msgspec.json.Decoder(_BookMessage)
 _parts_v1 = msgspec.json.Decoder(list[msgspec.Raw])
 _text = msgspec.json.Decoder(str)
 _rows_v1 = msgspec.json.Decoder(list[_RowV1])
@@ -147,9 +158,17 @@ class Kraken:
 def _read(raw: bytes) -> Sequence[Event]:
     if raw[:1] == b"[":
         return _read_v1(raw)
+    reader = _BY_START.get(raw[: raw.find(b",")])
+    if reader is not None:
+        return reader(raw)
     head = _head.decode(raw)
+    if head.channel in CHANNEL_NOISE:
+        return ()
     if head.channel:
-        return _read_channel(head)
+        reader = _CHANNELS.get(head.channel)
+        if reader is None:
+            raise Unreadable(f"unknown channel {head.channel[:40]!r}")
+        return reader(raw)
     if head.method:
         if not head.success:
             raise Unreadable(f"the venue refused to {head.method[:40]}: {head.error}")
@@ -164,20 +183,21 @@ def _read(raw: bytes) -> Sequence[Event]:
     raise Unreadable(f"unknown event {head.event[:40]!r}")
 
 
-def _read_channel(head: _Head) -> Sequence[Event]:
-    if head.channel == "trade":
-        trades = [_map_trade(row) for row in _trades.decode(head.data)]
-        if len(trades) > 1:
-            trades.sort(key=lambda trade: trade.trade_id)
-        return trades
-    if head.channel == "ticker":
-        return [_map_ticker(row) for row in _tickers.decode(head.data)]
-    if head.channel == "book":  # a heartbeat tells no time here: in a quiet market the books do
-        rows = _books.decode(head.data)
-        return [Alive(pair_name(row.symbol), rfc3339_ms(row.timestamp, "timestamp")) for row in rows if row.timestamp]
-    if head.channel in CHANNEL_NOISE:
-        return ()
-    raise Unreadable(f"unknown channel {head.channel[:40]!r}")
+def _read_trades(raw: bytes) -> Sequence[Event]:
+    trades = [_map_trade(row) for row in _trades.decode(raw).data]
+    if len(trades) > 1:
+        trades.sort(key=lambda trade: trade.trade_id)
+    return trades
+
+
+def _read_tickers(raw: bytes) -> Sequence[Event]:
+    return [_map_ticker(row) for row in _tickers.decode(raw).data]
+
+
+def _read_books(raw: bytes) -> Sequence[Event]:
+    """A heartbeat tells no time on this venue: in a quiet market it is the books that prove it."""
+    rows = _books.decode(raw).data
+    return [Alive(pair_name(row.symbol), rfc3339_ms(row.timestamp, "timestamp")) for row in rows if row.timestamp]
 
 
 def _map_trade(row: _Trade) -> Trade:
@@ -263,3 +283,12 @@ def _read_page(result: msgspec.Raw) -> Sequence[Event]:
     ]
     trades.sort(key=lambda trade: trade.trade_id)
     return trades
+
+
+_CHANNELS: dict[str, Callable[[bytes], Sequence[Event]]] = {
+    "trade": _read_trades,
+    "ticker": _read_tickers,
+    "book": _read_books,
+}
+_BY_START = {b'{"channel":"%b"' % name.encode(): reader for name, reader in _CHANNELS.items()}
+"""The same by the bytes with which the venue begins them; any other beginning is read as a whole first."""
