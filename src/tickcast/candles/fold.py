@@ -1,0 +1,189 @@
+"""The fold over a frame's rows: ordinary rows go in runs, all others one by one, each whole or not at all."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tickcast.candles.gaps import go_blind, judge, remember, settle
+from tickcast.candles.layout import (
+    BLIND_COUNT,
+    CHAIN,
+    CLOSED,
+    DAY_MS,
+    DUPLICATES,
+    EVIDENCE,
+    HEAD,
+    HEADER,
+    ISSUED,
+    LOW,
+    NEED,
+    OVERLAPPING,
+    POINTS,
+    START,
+    USED,
+    WIDTH,
+    Book,
+    Floats,
+    Ints,
+    Issue,
+    Rows,
+)
+from tickcast.candles.sums import borrow
+from tickcast.candles.windows import (
+    advance,
+    open_window,
+    quiet_windows,
+    review,
+    take,
+    take_late,
+    take_run,
+)
+from tickcast.kernels import inline, kernel
+from tickcast.seen import DUPLICATE, HI, KEEP, NEW, TS_HI, place, see, squeeze
+
+
+@inline
+def room_for(book: Book, low: int) -> int:
+    """The most candles that moving to `low` can issue, with all that a late trade may issue again."""
+    need = 0
+    for c in range(len(book.spot)):
+        header = book.spot[c, HEADER]
+        need += header[CLOSED] + 1
+        if header[CHAIN]:
+            start = book.spot[c, header[HEAD], START]
+            need += min(quiet_windows(start, header[WIDTH], low), DAY_MS // header[WIDTH])
+    return need
+
+
+@inline
+def run_from(book: Book, rows: Rows, row: int) -> tuple[int, bool]:
+    """How far the rows are ordinary: new, in order, joined to what was seen, before any window's end.
+
+    And whether the row that ends them is ordinary too, but for its time: it closes a window.
+    """
+    facts = book.facts
+    if facts[BLIND_COUNT] or facts[USED] == 0:
+        return row, False
+    low = facts[LOW]
+    bound = low + DAY_MS + 1
+    for c in range(len(book.spot)):
+        if not book.spot[c, HEADER, CHAIN]:
+            return row, False
+        bound = min(bound, book.spot[c, book.spot[c, HEADER, HEAD], START] + book.spot[c, HEADER, WIDTH])
+    last, count = book.ids[facts[USED] - 1, HI], len(rows.trade_id)
+    trade_id, first_id, time = rows.trade_id, rows.first_id, rows.timestamp_ms
+    if facts[POINTS]:
+        while row < count and first_id[row] < 0 and trade_id[row] > last and low <= time[row] and time[row] < bound:
+            last, low = trade_id[row], time[row]
+            row += 1
+        return row, row < count and first_id[row] < 0 and trade_id[row] > last and bound <= time[row]
+    while row < count and first_id[row] == last + 1 and trade_id[row] > last and low <= time[row] and time[row] < bound:
+        last, low = trade_id[row], time[row]
+        row += 1
+    return row, row < count and first_id[row] == last + 1 and trade_id[row] > last and bound <= time[row]
+
+
+@inline
+def fold_run(book: Book, rows: Rows, start: int, stop: int) -> None:
+    """Fold ordinary rows into the open window of every length."""
+    facts, ids = book.facts, book.ids
+    if facts[POINTS]:
+        used = facts[USED]
+        for row in range(start, stop):
+            _, used = see(ids, used, -1, rows.trade_id[row], rows.timestamp_ms[row])
+        facts[USED] = used
+    else:
+        newest = facts[USED] - 1
+        ids[newest, HI], ids[newest, TS_HI] = rows.trade_id[stop - 1], rows.timestamp_ms[stop - 1]
+    facts[LOW] = rows.timestamp_ms[stop - 1]
+    for c in range(len(book.spot)):
+        take_run(book, c, rows, start, stop)
+
+
+@kernel
+def admit(book: Book, rows: Rows, row: int) -> tuple[bool, int, int]:
+    """Whether a row is new, and the span in which it changes what is known to be missing."""
+    facts, ids = book.facts, book.ids
+    last, first, time = rows.trade_id[row], rows.first_id[row], rows.timestamp_ms[row]
+    linked = first >= 0
+    if not linked:
+        facts[POINTS] = 1
+    if first < 0 or first > last:
+        first = last
+    facts[USED] = squeeze(ids, facts[USED], KEEP)
+    used = facts[USED]
+    verdict, k = place(ids, used, first, last)
+    if verdict != NEW:
+        facts[DUPLICATES if verdict == DUPLICATE else OVERLAPPING] += 1
+        return False, 1, 0
+    since, until = remember(book, k, first, last, time, linked)
+    if facts[BLIND_COUNT] and k == used:
+        since, until = judge(book, linked and used > 0, since, until)
+    return True, since, until
+
+
+@kernel
+def fold_row(book: Book, rows: Rows, row: int, out: Issue) -> None:
+    """Fold one row of any kind."""
+    fresh, since, until = admit(book, rows, row)
+    if not fresh:
+        return
+    facts, time, old_low = book.facts, rows.timestamp_ms[row], book.facts[LOW]
+    facts[LOW] = max(old_low, time)
+    if facts[EVIDENCE] < 0:
+        facts[EVIDENCE] = time
+    for c in range(len(book.spot)):
+        header = book.spot[c, HEADER]
+        start = time - time % header[WIDTH]
+        late = start + header[WIDTH] <= old_low
+        changed_from, changed_to = take_late(book, c, rows, row) if late else (0, 1)
+        review(book, c, changed_from, changed_to, since, until, out)
+        advance(book, c, out)
+        if not late:
+            if not header[CHAIN]:
+                open_window(book, c, start, rows.price[row])
+            take(book, c, header[HEAD], rows, row)
+    if facts[BLIND_COUNT]:
+        settle(book)
+
+
+@kernel
+def fold(
+    facts: Ints, ids: Ints, blinds: Ints, spot: Ints, money: Floats,
+    trade_id: Ints, first_id: Ints, price: Floats, quantity: Floats, timestamp_ms: Ints,
+    is_buyer_maker: NDArray[np.bool_],
+    out_spot: Ints, out_money: Floats, row: int, low_ms: int, blind_from_ms: int,
+) -> int:  # fmt: skip
+    """Fold the rows from `row` on, then the frame's low; returns how many candles were issued since the state was read.
+
+    A negative answer -1 - n: row n waits until there is room for `NEED` more candles; call again from there.
+    """
+    book = Book(borrow(facts), borrow(ids), borrow(blinds), borrow(spot), borrow(money))
+    maker = borrow(is_buyer_maker)
+    rows = Rows(borrow(trade_id), borrow(first_id), borrow(price), borrow(quantity), borrow(timestamp_ms), maker)
+    out = Issue(borrow(out_spot), borrow(out_money))
+    count, room = len(trade_id), out_spot.shape[1]
+    if blind_from_ms:
+        go_blind(book, blind_from_ms, timestamp_ms[0] if count else low_ms)
+    while True:
+        stop, closes = run_from(book, rows, row)
+        if stop > row:
+            fold_run(book, rows, row, stop)
+            row = stop
+        ended = row == count
+        low = max(facts[LOW], low_ms if ended else timestamp_ms[row])
+        facts[NEED] = room_for(book, low)
+        if facts[ISSUED] + facts[NEED] > room:
+            return -1 - row
+        if not ended and not closes:
+            fold_row(book, rows, row, out)
+            row += 1
+            continue
+        facts[LOW] = low
+        if facts[EVIDENCE] < 0 and low > 0:
+            facts[EVIDENCE] = low
+        for c in range(len(spot)):
+            advance(book, c, out)
+        if ended:
+            return int(facts[ISSUED])

@@ -1,0 +1,239 @@
+"""The windows of one candle length: they open, take trades, close, and are issued again when a late trade comes."""
+
+from __future__ import annotations
+
+from tickcast.candles.gaps import broken
+from tickcast.candles.layout import (
+    BUY,
+    BUY_REST,
+    CHAIN,
+    CLOSE,
+    CLOSE_ID,
+    CLOSE_TS,
+    CLOSED,
+    COUNT,
+    DAMAGED,
+    DAY_MS,
+    EVIDENCE,
+    HEAD,
+    HEADER,
+    HIGH,
+    ISSUED,
+    LATE,
+    LOW,
+    LOWEST,
+    MONEY,
+    OPEN,
+    OPEN_ID,
+    OPEN_TS,
+    QUALITY,
+    QUOTE,
+    QUOTE_REST,
+    RESTARTS,
+    REVISION,
+    RING,
+    SELL_REST,
+    SLOTS,
+    SPOT,
+    START,
+    TOO_LATE,
+    WIDTH,
+    Book,
+    Floats,
+    Issue,
+    Rows,
+)
+from tickcast.candles.sums import PRODUCT, SINGLE, fma, snap
+from tickcast.events import COMPLETE, PARTIAL, REPAIRED
+from tickcast.kernels import inline, kernel
+
+
+@inline
+def add(money: Floats, at: int, rest_at: int, value: float, rest: float) -> None:
+    """Add to a sum of two doubles; what the first loses, the second keeps."""
+    old = money[at]
+    new = old + value
+    back = new - old
+    money[rest_at] += ((old - (new - back)) + (value - back)) + rest
+    money[at] = new
+
+
+@inline
+def quality_now(book: Book, c: int, slot: int) -> int:
+    """What the window would be labelled if it were issued now."""
+    window = book.spot[c, slot]
+    start = window[START]
+    if window[DAMAGED] or broken(book, start, start + book.spot[c, HEADER, WIDTH]):
+        return PARTIAL
+    return COMPLETE if window[QUALITY] == COMPLETE else REPAIRED
+
+
+@kernel
+def issue(book: Book, c: int, slot: int, quality: int, out: Issue) -> None:
+    """Write the window as a row, one revision further."""
+    window, money = book.spot[c, slot], book.money[c, slot]
+    window[REVISION] += 1
+    window[QUALITY] = quality
+    row, width = book.facts[ISSUED], book.spot[c, HEADER, WIDTH]
+    out.spot[0, row], out.spot[1, row], out.spot[2, row] = width // 1000, window[START], window[START] + width
+    out.spot[3, row], out.spot[4, row], out.spot[5, row] = window[COUNT], quality, window[REVISION]
+    out.spot[6, row] = book.facts[LOW]
+    for field in range(4):
+        out.money[field, row] = money[OPEN + field]
+    bought, sold = money[BUY], money[BUY + 1]
+    volume = bought + sold
+    back = volume - bought
+    rest = (bought - (volume - back)) + (sold - back)
+    out.money[4, row] = snap(volume, rest + (money[BUY_REST] + money[SELL_REST]), SINGLE)
+    out.money[5, row] = snap(money[QUOTE], money[QUOTE_REST], PRODUCT)
+    out.money[6, row] = snap(bought, money[BUY_REST], SINGLE)
+    book.facts[ISSUED] = row + 1
+
+
+@inline
+def open_window(book: Book, c: int, start: int, price: float) -> None:
+    """Begin a window at the head of the ring; until a trade comes it is flat at `price`."""
+    header = book.spot[c, HEADER]
+    slot = header[HEAD]
+    window, money = book.spot[c, slot], book.money[c, slot]
+    for field in range(SPOT):
+        window[field] = 0
+    for field in range(MONEY):
+        money[field] = 0.0
+    window[START], window[REVISION], window[DAMAGED] = start, -1, start < book.facts[EVIDENCE]
+    money[OPEN], money[HIGH], money[LOWEST], money[CLOSE] = price, price, price, price
+    header[CHAIN] = 1
+
+
+@inline
+def close_window(book: Book, c: int, out: Issue) -> None:
+    """Issue the open window and move the ring's head behind it."""
+    header = book.spot[c, HEADER]
+    slot = header[HEAD]
+    issue(book, c, slot, quality_now(book, c, slot), out)
+    header[HEAD] = (slot + 1) % SLOTS
+    header[CLOSED] = min(header[CLOSED] + 1, RING)
+    header[CHAIN] = 0
+
+
+@inline
+def quiet_windows(start: int, width: int, low: int) -> int:
+    """How many windows beside the open one would end when time moves to `low`."""
+    return max(0, (low - start) // width - 1)
+
+
+@kernel
+def advance(book: Book, c: int, out: Issue) -> None:
+    """Close what ends at or before the low; flat windows fill at most a day, beyond it the chain starts anew."""
+    width, low = book.spot[c, HEADER, WIDTH], book.facts[LOW]
+    slot = book.spot[c, HEADER, HEAD]
+    start, price = book.spot[c, slot, START], book.money[c, slot, CLOSE]
+    if not book.spot[c, HEADER, CHAIN] or start + width > low:
+        return
+    ends_chain = quiet_windows(start, width, low) * width > DAY_MS
+    while start + width <= low:
+        close_window(book, c, out)
+        if ends_chain:
+            book.facts[RESTARTS] += 1
+            return
+        start += width
+        open_window(book, c, start, price)
+
+
+@kernel
+def take(book: Book, c: int, slot: int, rows: Rows, row: int) -> None:
+    """Fold one trade into a window; open and close are those of the least and greatest (time, id)."""
+    window, money = book.spot[c, slot], book.money[c, slot]
+    price, quantity = rows.price[row], rows.quantity[row]
+    time, number = rows.timestamp_ms[row], rows.trade_id[row]
+    first = window[COUNT] == 0
+    if first:
+        money[HIGH], money[LOWEST] = price, price
+    money[HIGH] = max(money[HIGH], price)
+    money[LOWEST] = min(money[LOWEST], price)
+    if first or time < window[OPEN_TS] or (time == window[OPEN_TS] and number < window[OPEN_ID]):
+        money[OPEN], window[OPEN_TS], window[OPEN_ID] = price, time, number
+    if first or time > window[CLOSE_TS] or (time == window[CLOSE_TS] and number > window[CLOSE_ID]):
+        money[CLOSE], window[CLOSE_TS], window[CLOSE_ID] = price, time, number
+    side = 1 if rows.is_buyer_maker[row] else 0
+    add(money, BUY + side, BUY_REST + side, quantity, 0.0)
+    paid = price * quantity
+    add(money, QUOTE, QUOTE_REST, paid, fma(price, quantity, -paid))
+    window[COUNT] += max(1, number - rows.first_id[row] + 1) if rows.first_id[row] >= 0 else 1
+
+
+@inline
+def take_run(book: Book, c: int, rows: Rows, start: int, stop: int) -> None:
+    """Fold trades in order, all of the open window: the hot loop."""
+    header = book.spot[c, HEADER]
+    window, money = book.spot[c, header[HEAD]], book.money[c, header[HEAD]]
+    price, quantity, is_buyer_maker = rows.price, rows.quantity, rows.is_buyer_maker
+    final = stop - 1
+    if window[COUNT] == 0:
+        money[OPEN], money[HIGH], money[LOWEST] = price[start], price[start], price[start]
+        window[OPEN_TS], window[OPEN_ID] = rows.timestamp_ms[start], rows.trade_id[start]
+    high, lowest = money[HIGH], money[LOWEST]
+    quote, quote_rest = money[QUOTE], money[QUOTE_REST]
+    for row in range(start, stop):
+        p, q = price[row], quantity[row]
+        high = max(p, high)
+        lowest = min(p, lowest)
+        side = 1 if is_buyer_maker[row] else 0
+        add(money, BUY + side, BUY_REST + side, q, 0.0)
+        paid = p * q
+        new = quote + paid
+        back = new - quote
+        quote_rest += ((quote - (new - back)) + (paid - back)) + fma(p, q, -paid)
+        quote = new
+    money[HIGH], money[LOWEST], money[QUOTE], money[QUOTE_REST] = high, lowest, quote, quote_rest
+    money[CLOSE], window[CLOSE_TS], window[CLOSE_ID] = price[final], rows.timestamp_ms[final], rows.trade_id[final]
+    window[COUNT] += rows.trade_id[final] - rows.first_id[start] + 1 if rows.first_id[start] >= 0 else stop - start
+
+
+@kernel
+def take_late(book: Book, c: int, rows: Rows, row: int) -> tuple[int, int]:
+    """Fold a trade into its closed window and carry a new close into the flat windows after it.
+
+    Returns how far back in the ring the changed windows begin and end (0, 1: nothing changed).
+    """
+    header = book.spot[c, HEADER]
+    width, head = header[WIDTH], header[HEAD]
+    start = rows.timestamp_ms[row] - rows.timestamp_ms[row] % width
+    back = 1
+    while back <= header[CLOSED] and book.spot[c, (head - back) % SLOTS, START] != start:
+        back += 1
+    if back > header[CLOSED]:
+        book.facts[TOO_LATE] += 1
+        return 0, 1
+    book.facts[LATE] += 1
+    take(book, c, (head - back) % SLOTS, rows, row)
+    close = book.money[c, (head - back) % SLOTS, CLOSE]
+    until = back
+    while until > 0:
+        start += width
+        slot = (head - until + 1) % SLOTS
+        if (until == 1 and not header[CHAIN]) or book.spot[c, slot, START] != start:
+            break
+        money = book.money[c, slot]
+        if book.spot[c, slot, COUNT] or money[CLOSE] == close:
+            break
+        money[OPEN], money[HIGH], money[LOWEST], money[CLOSE] = close, close, close, close
+        until -= 1
+    return back, max(until, 1)
+
+
+@kernel
+def review(book: Book, c: int, changed_from: int, changed_to: int, since: int, until: int, out: Issue) -> None:
+    """Issue again the closed windows that changed, and those in the span whose quality is another now; oldest first."""
+    header = book.spot[c, HEADER]
+    width, head = header[WIDTH], header[HEAD]
+    back = changed_from
+    if since <= until:
+        while back < header[CLOSED] and book.spot[c, (head - back - 1) % SLOTS, START] + width > since:
+            back += 1
+    while back > 0:
+        slot = (head - back) % SLOTS
+        quality = quality_now(book, c, slot)
+        if changed_to <= back <= changed_from or quality != book.spot[c, slot, QUALITY]:
+            issue(book, c, slot, quality, out)
+        back -= 1
