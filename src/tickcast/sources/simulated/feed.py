@@ -84,7 +84,7 @@ class SimulatedFeed:
             raise ConfigError("simulated feed", "was to resume after it had begun", "call resume_after before poll")
         if recv_ns <= self._seen_ns:
             return
-        minutes = (recv_ns - ALIVE_NS - self._seen_ns - 1) // (MINUTE_MS * NS_PER_MS)
+        minutes = (recv_ns - ALIVE_NS - self._seen_ns) // (MINUTE_MS * NS_PER_MS)
         if self._dialect.numbered:
             for _ in range(minutes):
                 self._dialect.skip(self._market.block())

@@ -8,12 +8,14 @@ that forgets half of itself in about six minutes. So with R(d) the autocorrelati
 
     E[log return over (t, t + 300 s] | imbalance(t)] = drift_per_second * sum R(d), d = 0..299  * imbalance(t)
 
-and `drift_per_second` is chosen so that this linear forecast has R2 = `signal` at the market's mean volatility. Over 120
-days of the default pairs, `signal = 0.3` measured 0.29 to 0.30, where no quiet spells were cut out; it is less where a
-price step is no longer small beside a second's volatility (a coin that has fallen far), since orders then move the
-price by more than the regime would. Who uses more than the last minute's flow (longer flow, past returns) can find a
-little more; nobody can find it all, since much of the next five minutes' drift comes from flow that has not happened
-yet.
+and `drift_per_second` is chosen so that this linear forecast has R2 = `signal` at the market's mean volatility. Over 60
+days with `signal = 0.3`, quiet spells included, the slope was as planted within 2 % in all three default pairs, and R2
+was 0.29 for BTCUSDT and ETHUSDT. It was 0.22 for SOLUSDT, which had fallen to a quarter of its price: where a price
+step is no longer small beside a second's volatility, orders move the price by more than the regime would.
+
+Who uses more than the last minute's flow (longer flow, past returns) can find a little more; nobody can find it all,
+since much of the next five minutes' drift comes from flow that has not happened yet. Drift persists, so over days
+prices wander about twice as far as their volatility of a second says.
 
 With `signal = 0` all of these are zero, buyers and sellers are equally likely whatever has happened, and both the mid
 price and the price of the next trade are martingales to the last digit: no forecast of the direction can have skill.

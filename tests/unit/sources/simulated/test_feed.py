@@ -17,7 +17,7 @@ from tickcast.sources.contract import ALIVE, Block, Feed, Message
 from tickcast.sources.registry import mapper_for
 from tickcast.sources.simulated.capture import write_capture
 from tickcast.sources.simulated.dialects import DIALECTS
-from tickcast.sources.simulated.feed import MESSAGES_MAX, SimulatedFeed, messages
+from tickcast.sources.simulated.feed import MESSAGES_MAX, SimulatedFeed, messages, receive_times
 from tickcast.sources.simulated.settings import MarketSettings, pairs_named
 
 START_MS = 1_735_689_600_000
@@ -82,6 +82,22 @@ def test_proof_of_life_comes_every_second_after_all_that_the_second_brought(
     for second, message in enumerate(ours, 1):
         assert message.raw == b'{"tickcast":"alive","venue_ms":%d}' % (START_MS + 1000 * second)
         assert message.recv_ns == (START_MS + 1000 * second) * 1_000_000 + 5_000_000
+
+
+def test_what_comes_right_after_proof_of_life_is_received_after_it() -> None:
+    """
+    second  |0 ............ 1 s|       of a minute
+    venue   |trade trade       |trade
+    recv    5 ms after         alive   right after alive, though its own way is shorter
+    """
+    ends_us = START_MS * 1000 + 1_000_000 * np.arange(1, 61)
+    first_us, next_us = START_MS * 1000, START_MS * 1000 + 1_000_001
+    times_us = np.sort(np.r_[first_us, first_us, ends_us, next_us])
+    recv_ns = receive_times(times_us, ends_us, START_MS)
+
+    assert (recv_ns[:2] - START_MS * 1_000_000).tolist() == [5_000_001, 5_000_002]
+    assert (recv_ns[2:4] - START_MS * 1_000_000).tolist() == [1_005_000_000, 1_005_000_001]
+    assert recv_ns[-1] == (START_MS + 60_000) * 1_000_000 + 5_000_000
 
 
 def test_the_feed_ends_at_the_time_it_was_told(exchange: str) -> None:
