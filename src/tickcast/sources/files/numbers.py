@@ -19,6 +19,7 @@ from tickcast.sources.files.result import TIME_UNITS
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _TRUE, _FALSE = ("true", "t", "1", "1.0", "yes"), ("false", "f", "0", "0.0", "no")
+_SELL, _BUY = ("sell", "s", "ask", "seller"), ("buy", "b", "bid", "buyer")
 _WHOLE_LIMIT = 9_000_000_000_000_000_000
 
 
@@ -87,11 +88,7 @@ def truths(column: pa.Array) -> Parsed:
     >>> truths(pa.array(["True", "false", "1"])).values.tolist()
     [True, False, True]
     """
-    missing = _missing(column)
-    words = [text.strip().lower() for text in texts(column)]
-    values = np.array([word in _TRUE for word in words], np.bool_)
-    known = np.array([word in _TRUE or word in _FALSE for word in words], np.bool_)
-    return Parsed(values, missing, ~known & ~missing)
+    return _worded(column, _TRUE, _FALSE)
 
 
 def sides(column: pa.Array) -> Parsed:
@@ -100,16 +97,20 @@ def sides(column: pa.Array) -> Parsed:
     >>> sides(pa.array(["buy", "s", "Sell"])).values.tolist()
     [False, True, True]
     """
-    sells, buys = ("sell", "s", "ask", "sells", "seller"), ("buy", "b", "bid", "buys", "buyer")
-    coded = column.dictionary_encode() if is_text(column) else column.cast(pa.string()).dictionary_encode()
-    words = [text.strip().lower() for text in texts(coded.dictionary)]
-    codes = coded.indices.fill_null(0).to_numpy(zero_copy_only=False)
+    return _worded(column, _SELL, _BUY)
+
+
+def _worded(column: pa.Array, yes: tuple[str, ...], no: tuple[str, ...]) -> Parsed:
+    """True where one of the words of `yes` stands; each different word is looked at once."""
     missing = _missing(column)
+    coded = (column if is_text(column) else column.cast(pa.string())).dictionary_encode()
+    words = [text.strip().lower() for text in texts(coded.dictionary)]
+    codes = _numpy(coded.indices)
     if not words:
         return Parsed(np.zeros(len(column), np.bool_), missing, np.zeros(len(column), np.bool_))
-    sell = np.array([word in sells for word in words], np.bool_)[codes]
-    known = np.array([word in sells or word in buys for word in words], np.bool_)[codes]
-    return Parsed(sell, missing, ~known & ~missing)
+    values = np.array([word in yes for word in words], np.bool_)[codes]
+    known = np.array([word in yes or word in no for word in words], np.bool_)[codes]
+    return Parsed(values, missing, ~known & ~missing)
 
 
 def times_us(column: pa.Array, unit: str = "", day_ms: int = -1) -> Parsed:

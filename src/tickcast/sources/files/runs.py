@@ -80,7 +80,9 @@ class Runs:
             if until_us is not None:
                 end_us = until_us if end_us is None else min(end_us, until_us)
             taken = [part for run in active if len(part := run.take(_AFTER_ALL if end_us is None else end_us))]
-            if taken:
+            if len(taken) == 1:  # a run is in order already
+                yield taken[0]
+            elif taken:
                 batch = np.concatenate(taken)
                 yield batch[np.lexsort((batch["place"], batch["time_us"]))]
             elif end_us == until_us:
