@@ -41,7 +41,7 @@ class _Edge(NamedTuple):
 
     last_ms: int
     ids: frozenset[int]
-    """The trade ids at that time; empty: not known."""
+    """The trade ids at that time; not known (empty) where it is in a file, but then `closed_ms` is later still."""
     closed_ms: int
     """The end of the newest day that is in a file, or 0."""
 
@@ -272,7 +272,7 @@ def _newer(edge: _Edge, columns: Columns) -> bool:
         return False
     if times[0] > edge.last_ms:
         return True
-    if times[0] < edge.last_ms or not edge.ids:
+    if times[0] < edge.last_ms:
         return False
     return edge.ids.isdisjoint(ids[times == edge.last_ms].tolist())
 
@@ -285,9 +285,7 @@ def _edge_after(edge: _Edge | None, columns: Columns) -> _Edge:
         return _Edge(last_ms, ids, 0)
     if edge.last_ms > last_ms:
         return edge
-    if edge.last_ms == last_ms:
-        ids = ids | edge.ids if edge.ids else edge.ids
-    return _Edge(last_ms, ids, edge.closed_ms)
+    return _Edge(last_ms, ids | edge.ids if edge.last_ms == last_ms else ids, edge.closed_ms)
 
 
 def _sync_directory(directory: Path) -> None:

@@ -6,12 +6,23 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tickcast.store.duckdb import DuckStore
+
+
+@pytest.fixture
+def quick(tmp_path: Path) -> Iterator[Path]:
+    """A directory in memory where there is one: a killed process needs no disk to lose what it had not written."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else tmp_path) as directory:
+        yield Path(directory)
+
 
 WRITER = """
 import sys
@@ -39,15 +50,15 @@ while True:
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs a kill that can not be caught")
-def test_killed_at_any_moment_all_of_a_commit_is_there_or_nothing(tmp_path: Path) -> None:
+def test_killed_at_any_moment_all_of_a_commit_is_there_or_nothing(quick: Path) -> None:
     """
-    commit 1 ─ commit 2 ─ ... ─ commit n ─ com✗     ten times over, each time further on
+    commit 1 ─ commit 2 ─ ... ─ commit n ─ com✗     six times over, each time further on
     """
-    path = tmp_path / "store.duckdb"
+    path = quick / "store.duckdb"
     root = Path(__file__).parents[3]
     rng = np.random.default_rng(7)
     acknowledged = 0
-    for _ in range(10):
+    for _ in range(6):
         writer = subprocess.Popen(
             [sys.executable, "-c", WRITER, str(path)],
             stdout=subprocess.PIPE, text=True, cwd=root, env=os.environ | {"PYTHONPATH": str(root)},
@@ -75,3 +86,73 @@ def test_killed_at_any_moment_all_of_a_commit_is_there_or_nothing(tmp_path: Path
         assert (revised, ticks, ids) == (float(n), n * 300, n * 300)
         state = np.random.default_rng(n).bytes(20_000)
         assert checkpoint.snapshots == {("candles", "a:b"): state, ("ticks", "a:b"): state}
+
+
+STEPS = """
+import os, signal, sys
+from pathlib import Path
+from tests.unit.store.kit import candle, ticks
+from tickcast.store.contract import Checkpoint
+from tickcast.store.duckdb import DuckStore
+
+path = Path(sys.argv[1])
+
+def in_a_process_of_its_own(job):
+    child = os.fork()  # this process itself never opens the store
+    if child == 0:
+        job()
+        os._exit(0)
+    return os.waitpid(child, 0)[1]
+
+def commit(n, die_after=10**9):
+    store = DuckStore(path)
+    steps = 0
+    def trace(frame, event, _):
+        nonlocal steps
+        if "tickcast/store" not in frame.f_code.co_filename:
+            return None
+        steps += 1
+        if steps == die_after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return trace
+    sys.settrace(trace)
+    store.commit([candle(0, float(n), revision=n), ticks(n)],
+                 Checkpoint({"binance": ("20240809", n)}, {("candles", "a:b"): str(n).encode()}))
+    sys.settrace(None)
+    (path.parent / "steps").write_text(str(steps))
+
+def check(n):
+    with DuckStore(path) as store:
+        found = (store.load_checkpoint(), store.query("SELECT (SELECT max(close) FROM candles), max(trade_id)"
+                                                      " FROM ticks_features").rows)
+    states = [(Checkpoint({"binance": ("20240809", k)}, {("candles", "a:b"): str(k).encode()}), [(float(k), k)])
+              for k in (n - 1, n)]
+    assert found in states, (n, found)
+    (path.parent / "state").write_text(str(states.index(found)))
+
+assert in_a_process_of_its_own(lambda: commit(0)) == 0
+assert in_a_process_of_its_own(lambda: commit(1)) == 0
+total = int((path.parent / "steps").read_text())
+n, seen = 1, []
+for step in range(1, total, max(1, total // 50)):
+    assert in_a_process_of_its_own(lambda: commit(n + 1, step)) == signal.SIGKILL
+    assert in_a_process_of_its_own(lambda: check(n + 1)) == 0
+    seen.append(int((path.parent / "state").read_text()))
+    n += seen[-1]
+print(len(seen) >= 50, sorted(seen) == seen, sorted(set(seen)))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_killed_between_any_two_steps_of_a_commit_all_or_nothing_is_there(quick: Path) -> None:
+    """
+    BEGIN ✗ candles ✗ ticks ✗ position ✗ states ✗ COMMIT ✗     killed at fifty places in turn: before, nothing; then all
+    """
+    root = Path(__file__).parents[3]
+    done = subprocess.run(
+        [sys.executable, "-c", STEPS, str(quick / "store.duckdb")],
+        capture_output=True, text=True, timeout=300, check=False, cwd=root, env=os.environ | {"PYTHONPATH": str(root)},
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["True", "True", "[0,", "1]"]

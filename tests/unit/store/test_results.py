@@ -89,6 +89,26 @@ def test_revisions_in_any_order_leave_the_highest(found: list[tuple[int, int]], 
     assert digest_of([frame(CANDLES, CANDLES.rows(final))]) == digest_of(cut(sent, places) if len(sent) else [])
 
 
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("size", [1, 3, 50])
+def test_disorder_across_what_is_final_and_what_waits_is_put_right(tmp_path: Path, size: int) -> None:
+    """
+    window    0  1  0'  2  1'  3  2'  ...   each candle comes again, revised, after the next one
+    """
+    rows: list[dict[str, float]] = []
+    for n in range(50):
+        rows.append({"window_start_ms": n * 60_000, "close": float(n)})
+        if n:
+            rows.append({"window_start_ms": (n - 1) * 60_000, "close": n + 0.5, "revision": 1})
+    final = sorted(
+        (row for row in rows if row.get("revision") or row["close"] == 49.0), key=lambda r: r["window_start_ms"]
+    )
+    came, clean = frame(CANDLES, CANDLES.rows(rows)), frame(CANDLES, CANDLES.rows(final))
+
+    assert digest_of([clean]) == digest_of(cut(came, list(range(0, len(came), size))))
+    assert files_of([clean], tmp_path / "a") == files_of(cut(came, list(range(0, len(came), size))), tmp_path / "b")
+
+
 @pytest.mark.parametrize(
     "change",
     [
