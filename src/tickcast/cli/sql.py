@@ -35,15 +35,31 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"columns": result.columns, "rows": result.rows, "truncated": result.truncated})
         return 0
-    from rich.console import Console
-    from rich.table import Table
-
-    drawn = Table(header_style="bold")
-    for column in result.columns:
-        drawn.add_column(column)
-    for row in result.rows:
-        drawn.add_row(*("" if cell is None else str(cell) for cell in row))
-    Console().print(drawn)
+    _show(result.columns, [["" if cell is None else str(cell) for cell in row] for row in result.rows])
     if result.truncated:
         print(f"only the first {args.limit} rows; more with --limit")
     return 0
+
+
+def _show(columns: list[str], rows: list[list[str]]) -> None:
+    """A table where it fits the terminal, else each row as a list of its fields, so that nothing is cut off."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    widths = [max([len(name), *(len(row[place]) for row in rows)]) for place, name in enumerate(columns)]
+    if not console.is_terminal or sum(widths) + 2 * len(widths) <= console.width:
+        for row in [columns, *rows]:
+            line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            console.print(
+                line.rstrip(), style="bold" if row is columns else None, highlight=False, markup=False, soft_wrap=True
+            )
+        return
+    drawn = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    drawn.add_column(style="dim", no_wrap=True)
+    drawn.add_column()
+    for number, row in enumerate(rows, start=1):
+        drawn.add_row(f"row {number}", "", style="bold")
+        for name, cell in zip(columns, row, strict=True):
+            drawn.add_row(f"  {name}", cell)
+    console.print(drawn)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tickcast.runners.demo import Demo
     from tickcast.runners.status import CandleSeen
 
-COLUMNS = ("pair", "candle", "close", "change", "volume", "trades", "RSI 14", "vol 60 s", "open for", "quality", "")
+COLUMNS = ("pair", "candle", "close", "change", "volume", "trades", "RSI 14", "vol 60 s", "forming", "quality", "")
 BARS = "▁▂▃▄▅▆▇█"
 FRAMES_A_SECOND = 5.0
 
@@ -113,14 +113,14 @@ def _candles(demo: Demo) -> RenderableType:
         "trades",
         "RSI 14",
         "vol 60 s",
-        "open for",
+        "forming",
         "quality",
         "",
     ):
         drawn.add_column(name, justify="left" if name in ("pair", "quality", "") else "right", no_wrap=True)
     for seen in sorted(status.candles.values(), key=lambda seen: (seen.pair, seen.candle_seconds)):
         low_ms = lows.get(f"{seen.exchange}:{seen.pair}", 0)
-        open_for_s = (low_ms - seen.window_start_ms) / 1000 - seen.candle_seconds
+        forming_s = (low_ms - seen.window_start_ms) / 1000 - seen.candle_seconds
         vol = status.volatility.get((seen.exchange, seen.pair), float("nan"))
         drawn.add_row(
             Text(seen.pair, style="bold"),
@@ -131,7 +131,7 @@ def _candles(demo: Demo) -> RenderableType:
             f"{seen.trade_count:,}",
             "-" if seen.rsi_14 is None else f"{seen.rsi_14:.1f}",
             "-" if vol != vol else f"{vol:.3%}",
-            f"{max(0.0, open_for_s):.0f} s",
+            f"{max(0.0, forming_s):.0f} of {seen.candle_seconds} s",
             Text(seen.quality, style={"complete": "green", "partial": "yellow", "repaired": "cyan"}[seen.quality]),
             Text(sparkline(list(status.closes.get((seen.exchange, seen.pair), ()))), style="blue"),
         )
