@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Thread, Timer
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -90,6 +90,28 @@ class MockCluster:
         return found
 
     @contextmanager
+    def stopped_at(self, app: Application, deadline_s: float = 40.0) -> Iterator[None]:
+        """Stop an application that has not ended by itself, so that no test hangs."""
+        timer = Timer(deadline_s, app.stop)
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def count(self, topic: str) -> int:
+        """How many messages a topic has taken so far."""
+        with self._consumer("reader") as consumer:
+            return sum(_ends(consumer, topic).values())
+
+    def wait_until(self, holds: Callable[[], bool], deadline_s: float = RPC_S) -> None:
+        """Ask until the answer is yes."""
+        until_s = monotonic() + deadline_s
+        while not holds():
+            if monotonic() > until_s:
+                raise TimeoutError(f"still not so after {deadline_s} s")
+
+    @contextmanager
     def _consumer(self, group: str) -> Iterator[Consumer]:
         settings = {"bootstrap.servers": self.address, "group.id": group, "enable.auto.commit": False, "log_level": 0}
         consumer = Consumer({**settings, **_QUICK})
@@ -122,7 +144,7 @@ class MockCluster:
         finally:
             ended.set()
             watcher.join()
-        assert [] == failure
+        assert not failure, failure
 
 
 def _wait(lags: Callable[[], Mapping[str, int]], ended: Event, deadline_s: float) -> dict[str, int]:

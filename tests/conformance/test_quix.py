@@ -6,9 +6,10 @@ trades ─→ [candles] ─→ candles ─→ [indicators] ─→ technical_indi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
@@ -105,16 +106,6 @@ def values_by_key(sent: Iterable[Sent]) -> dict[str, list[bytes]]:
     return values
 
 
-class Served(NamedTuple):
-    """What lies in the topics after a run, and what was put in."""
-
-    fed: dict[int, list[Frame]]
-    outputs: dict[int, dict[str, list[Sent]]]
-
-    def frames(self, size: int) -> list[Frame]:
-        return [decode_frame(sent.value) for kind in self.outputs[size].values() for sent in kind]
-
-
 class Boom(Exception):
     """A crash in the middle of a step."""
 
@@ -122,43 +113,40 @@ class Boom(Exception):
 class Service:
     """The two stages as one application, begun again and again, each time on an empty state directory."""
 
-    def __init__(self, cluster: MockCluster, sizes: tuple[int, ...], room: Callable[[], Path]) -> None:
-        self._cluster, self._sizes, self._room = cluster, sizes, room
+    def __init__(self, sizes: tuple[int, ...], room: Path) -> None:
+        self.cluster = MockCluster()
+        self._sizes, self._room, self._runs = sizes, room, 0
         self._hops = build(SETTINGS, STAGES)
         self._inputs = [topic_of(kind, size) for kind in ("trades", "candles") for size in sizes]
 
-    def stopped_after(self, count: int) -> None:
-        """Run, and stop in good order after so many messages."""
-        seen = 0
+    def run_to_the_end(self) -> None:
+        self.cluster.run_to_the_end(self._application(), self._inputs)
+
+    def crash(self, *, committed: int, after: int) -> None:
+        """Die at a message, with outputs delivered for which no input was committed; then the broker hears no more."""
+        seen, delivered, candles = 0, 0, topic_of("candles", self._sizes[0])
 
         def on_message(*_: object) -> None:
-            nonlocal seen
+            nonlocal seen, delivered
             seen += 1
-            if seen == count:
-                app.stop()
-
-        app = self._application(on_message_processed=on_message)
-        app.run()
-        assert seen == count
-
-    def crashed_after(self, count: int) -> None:
-        """Run, and die after so many messages without a word to the broker: nothing of it was committed."""
-        seen = 0
-
-        def on_message(*_: object) -> None:
-            nonlocal seen
-            seen += 1
-            if seen == count:
+            if seen == committed + 1:
+                delivered = self.cluster.count(candles)
+            if seen == after:
+                self.cluster.wait_until(lambda: self.cluster.count(candles) > delivered)
                 raise Boom
 
-        with pytest.raises(Boom):
-            self._application(on_message_processed=on_message, commit_interval=3600.0).run()
+        app = self._application(on_message_processed=on_message, commit_every=committed, commit_interval=3600.0)
+        with pytest.raises(Boom), self.cluster.stopped_at(app):
+            app.run()
 
-    def run_to_the_end(self) -> None:
-        self._cluster.run_to_the_end(self._application(), self._inputs)
+    def outputs(self) -> dict[int, dict[str, list[Sent]]]:
+        """What lies in the output topics, by size and kind."""
+        kinds = ("candles", "technical_indicators")
+        return {size: {kind: self.cluster.read(topic_of(kind, size)) for kind in kinds} for size in self._sizes}
 
     def _application(self, **options: Any) -> Any:
-        app = self._cluster.application("tickcast", self._room(), **options)
+        self._runs += 1
+        app = self.cluster.application("tickcast", self._room / str(self._runs), **options)
         for size in self._sizes:
             for hop, stage in self._hops:
                 read, write = (quix.topic(app, topic_of(kind, size)) for kind in (hop.reads[0], hop.writes))
@@ -166,85 +154,86 @@ class Service:
         return app
 
 
+def halves(frames: list[Frame]) -> tuple[list[Frame], list[Frame]]:
+    """Of every key the first half of its frames, and the second."""
+    total, seen = Counter(frame.key for frame in frames), Counter[str]()
+    parts: tuple[list[Frame], list[Frame]] = [], []
+    for frame in frames:
+        parts[2 * seen[frame.key] >= total[frame.key]].append(frame)
+        seen[frame.key] += 1
+    return parts
+
+
+def sent_frames(outputs: dict[str, list[Sent]]) -> list[Frame]:
+    return [decode_frame(sent.value) for kind in outputs.values() for sent in kind]
+
+
 @pytest.fixture(scope="module")
 def frames() -> list[Frame]:
     return [*framed(seeded_market()), *framed(real_market())]
 
 
-@pytest.fixture
-def room(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
-    return lambda: tmp_path_factory.mktemp("state")
-
-
-def serve(
-    frames: list[Frame], sizes: tuple[int, ...], room: Callable[[], Path], script: Callable[[Service], None]
-) -> Served:
-    cluster = MockCluster()
-    fed = {size: list(cut(frames, size)) for size in sizes}
-    for size in sizes:
-        cluster.feed(topic_of("trades", size), fed[size])
-    script(Service(cluster, sizes, room))
-    kinds = ("candles", "technical_indicators")
-    return Served(fed, {size: {kind: cluster.read(topic_of(kind, size)) for kind in kinds} for size in sizes})
-
-
 @pytest.fixture(scope="module")
-def stopped(frames: list[Frame], tmp_path_factory: pytest.TempPathFactory) -> Served:
-    """Each size in topics of its own, all in one application: stopped in the middle, begun again on nothing."""
-
-    def script(service: Service) -> None:
-        service.stopped_after(9_000)
+def stopped(frames: list[Frame], tmp_path_factory: pytest.TempPathFactory) -> dict[int, dict[str, list[Sent]]]:
+    """Each size in topics of its own, all in one application: stopped when all keys were half through, begun again."""
+    service = Service(SIZES, tmp_path_factory.mktemp("states"))
+    for half in (0, 1):
+        for size in SIZES:
+            service.cluster.feed(topic_of("trades", size), halves(list(cut(frames, size)))[half])
         service.run_to_the_end()
-
-    return serve(frames, SIZES, lambda: tmp_path_factory.mktemp("state"), script)
+    return service.outputs()
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("market", MARKETS)
 def test_stopped_and_begun_again_on_an_empty_directory_gives_the_embedded_digest(
-    stopped: Served, frames: list[Frame], market: str, size: int, request: pytest.FixtureRequest
+    stopped: dict[int, dict[str, list[Sent]]],
+    frames: list[Frame],
+    market: str,
+    size: int,
+    request: pytest.FixtureRequest,
 ) -> None:
     if market == "real":
         request.getfixturevalue("shared_data")
     expected = embedded(build(SETTINGS, STAGES), frames)
 
-    assert digest(expected, market) == digest(stopped.frames(size), market)
+    assert digest(expected, market) == digest(sent_frames(stopped[size]), market)
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_after_a_stop_in_good_order_the_topics_hold_the_embedded_messages_and_none_twice(
-    stopped: Served, size: int
+    stopped: dict[int, dict[str, list[Sent]]], frames: list[Frame], size: int
 ) -> None:
-    outputs = embedded(build(SETTINGS, STAGES), stopped.fed[size])
+    outputs = embedded(build(SETTINGS, STAGES), cut(frames, size))
 
-    for kind, sent in stopped.outputs[size].items():
+    for kind, sent in stopped[size].items():
         expected = [Sent(0, frame.key, encode_frame(frame)) for frame in outputs if frame.kind == kind]
         assert values_by_key(expected) == values_by_key(sent)
 
 
-def test_the_keys_are_spread_over_partitions_and_each_stays_in_its_own(stopped: Served) -> None:
-    for kind in stopped.outputs[1].values():
-        homes = {(sent.key, sent.partition) for sent in kind}
+def test_the_keys_are_spread_over_partitions_and_each_stays_in_its_own(
+    stopped: dict[int, dict[str, list[Sent]]],
+) -> None:
+    for sent in stopped[1].values():
+        homes = {(message.key, message.partition) for message in sent}
 
         assert len({key for key, _ in homes}) == len(homes)
         assert len({partition for _, partition in homes}) > 1
 
 
-def test_after_a_crash_messages_come_twice_and_the_digest_is_the_same(
-    frames: list[Frame], room: Callable[[], Path]
-) -> None:
+def test_after_a_crash_messages_come_twice_and_the_digest_is_the_same(frames: list[Frame], tmp_path: Path) -> None:
     """
-    |-- 900 messages --|== 700, never committed ==X
-                       |-- the same again, and the rest --|
+    |-- 900 messages, committed --|== 600, delivered but never committed ==X
+                                  |-- the same again, and the rest --|
     """
+    service = Service((7,), tmp_path)
+    service.cluster.feed(topic_of("trades", 7), cut(frames, 7))
+    service.crash(committed=900, after=1500)
+    service.run_to_the_end()
 
-    def script(service: Service) -> None:
-        service.stopped_after(900)
-        service.crashed_after(700)
-        service.run_to_the_end()
-
-    served = serve(frames, (7,), room, script)
+    outputs = service.outputs()[7]
     expected = embedded(build(SETTINGS, STAGES), frames)
-
+    once = embedded(build(SETTINGS, ("candles",)), cut(frames, 7))
+    assert len(outputs["candles"]) > len(once)
     for market in MARKETS if CAPTURES.is_dir() else ("seeded",):
-        assert digest(expected, market) == digest(served.frames(7), market)
+        assert digest(expected, market) == digest(sent_frames(outputs), market)
