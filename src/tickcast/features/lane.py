@@ -114,13 +114,15 @@ class Lane:
     def fill(self, out: F8, windows: I8, revisions: I8, indicators: F8) -> tuple[I8, I8]:
         """Write some rows' values, the time's apart; return when their candles were known, and their qualities."""
         at = self.candles.lo + self.candles.keys.searchsorted(windows * _REVISIONS + revisions)
-        out[: len(CANDLE)] = self.candles.floats[:, at]
+        np.take(self.candles.floats, at, axis=1, out=out[: len(CANDLE)])
         out[len(CANDLE) : -len(TICK)] = indicators
         before = self.ticks.keys.searchsorted((windows + 1) * self.step_ms) - 1
-        tick = out[-len(TICK) :]
-        tick[:] = np.nan
-        seen = before >= 0
-        tick[:, seen] = self.ticks.floats[:, self.ticks.lo + before[seen]]
+        unseen = before < 0
+        if unseen.all():
+            out[-len(TICK) :] = np.nan
+        else:
+            np.take(self.ticks.floats, self.ticks.lo + before, axis=1, out=out[-len(TICK) :], mode="clip")
+            out[-len(TICK) :, unseen] = np.nan
         return self.candles.ints[KNOWN_AT, at], self.candles.ints[QUALITY, at]
 
     def forget(self) -> None:

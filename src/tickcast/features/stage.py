@@ -51,13 +51,16 @@ _HOURS, _WEEKDAYS = _circle(24), _circle(7)
 class State:
     """One key: a lane for each candle length, rows of indicators that wait, how far each stream has come, counts."""
 
-    __slots__ = ("counts", "lanes", "lows", "ticks_ms", "waiting")
+    __slots__ = ("counts", "grain_ms", "held", "lanes", "lows", "ticks_ms", "waiting")
 
     def __init__(self, seconds: tuple[int, ...], indicators: int) -> None:
         self.lanes = {one: Lane(one) for one in seconds}
         self.waiting = Ring(ints=4, floats=indicators)
         self.lows = {CANDLES.name: 0, INDICATORS.name: 0, TICKS.name: 0}
         self.ticks_ms = 0
+        self.held: Columns | None = None
+        """The newest ticks, not yet in the lanes: most are followed by another one of the same window."""
+        self.grain_ms = math.gcd(*seconds) * 1000
         self.counts = dict.fromkeys(COUNTS, 0)
 
 
@@ -114,15 +117,32 @@ class Features:
         if len(frame) and columns["timestamp_ms"][0] < state.ticks_ms:
             newer = columns["timestamp_ms"] >= state.ticks_ms
             columns = {name: column[newer] for name, column in columns.items()}
-        if len(columns["timestamp_ms"]):
+        times = columns["timestamp_ms"]
+        if not len(times):
+            return
+        newest_ms, grain_ms = int(times[-1]), state.grain_ms
+        if not newest_ms // grain_ms == state.ticks_ms // grain_ms == int(times[0]) // grain_ms:
+            self._put(state)
+        if newest_ms // grain_ms != int(times[0]) // grain_ms:
+            self._put(state, columns)
+        else:
+            state.held = columns
+        state.ticks_ms = newest_ms
+
+    @staticmethod
+    def _put(state: State, columns: Columns | None = None) -> None:
+        """Hand ticks, those held back or others, to the lanes."""
+        if columns is None:
+            columns, state.held = state.held, None
+        if columns is not None:
             values = [columns[name] for name in TICK]
             for lane in state.lanes.values():
                 lane.take_ticks(columns["timestamp_ms"], values)
-            state.ticks_ms = int(columns["timestamp_ms"][-1])
 
     def _wait(self, state: State, columns: Columns) -> None:
         """Queue rows of indicators, of all lengths in one order."""
-        asked = np.isin(columns["candle_seconds"], self._seconds)
+        lengths = columns["candle_seconds"]
+        asked = np.logical_or.reduce([lengths == one for one in self._seconds])
         if not asked.all():
             state.counts["unasked"] += int((~asked).sum())
             columns = {name: column[asked] for name, column in columns.items()}
@@ -138,6 +158,7 @@ class Features:
             block = slice(waiting.lo, min(waiting.lo + _BLOCK, waiting.hi))
             count = self._complete(state, waiting.key[block], waiting.ints[:, block])
             if count:
+                self._put(state)
                 block = slice(block.start, block.start + count)
                 part = self._issue(state, waiting.key[block], waiting.ints[:, block], waiting.floats[:, block])
                 waiting.drop_before(block.stop)
@@ -170,39 +191,42 @@ class Features:
             verdict = lane.judge(windows, ints[_ROW_REVISION, at], state.counts)
             at, windows = at[verdict.kept], windows[verdict.kept]
             kept[at], revision[at] = True, verdict.revisions[verdict.kept]
-            own = np.empty((len(self.names) - len(TIME), len(at)))
+            own = values[: -len(TIME)] if len(at) == count else np.empty((len(values) - len(TIME), len(at)))
             known_at[at], quality[at] = lane.fill(own, windows, ints[_CANDLE_REVISION, at], indicators[:, at])
-            values[: -len(TIME), at] = own
+            if len(at) < count:
+                values[: -len(TIME), at] = own
             lane.forget()
         ends = starts + ints[_SECONDS] * 1000
         values[-4:-2] = _HOURS[:, ends % _DAY_MS // _HOUR_MS]
         values[-2:] = _WEEKDAYS[:, (ends // _DAY_MS + 3) % 7]
         known_at = np.maximum(np.maximum(known_at, ints[_KNOWN_AT]), ends)
         fixed: Columns = {
-            "candle_seconds": ints[_SECONDS],
+            "candle_seconds": ints[_SECONDS].copy(),
             "timestamp_ms": ends,
             "known_at_ms": known_at,
             "feature_set": np.full(count, self.feature_set, dtype=np.object_),
             "quality": quality.astype(np.uint8),
             "revision": revision,
         }
-        return {name: column[kept] for name, column in (fixed | dict(zip(self.names, values, strict=True))).items()}
+        found = fixed | dict(zip(self.names, values, strict=True))
+        return found if kept.all() else {name: column[kept] for name, column in found.items()}
 
     def _check(self, state: State, key: str) -> None:
         """One stream far ahead of the others is a fault of the wiring: say so, drop nothing in silence."""
-        rings = {"rows of indicators": len(state.waiting)}
+        rings = [("rows of indicators", state.waiting)]
         for lane in state.lanes.values():
-            rings |= {"candles": len(lane.candles), "windows with ticks": len(lane.ticks)}
-            what, most = max(rings.items(), key=lambda item: item[1])
-            if most > _WAITING_MAX:
+            rings += [("candles", lane.candles), ("windows with ticks", lane.ticks)]
+        for what, ring in rings:
+            if ring.hi - ring.lo > _WAITING_MAX:
                 raise DataError(
                     f"features of {key}",
-                    f"{most} {what} wait for the other streams, none was issued or dropped",
+                    f"{len(ring)} {what} wait for the other streams, none was issued or dropped",
                     "check that the candles, indicators and ticks stages all run, then start again",
                 )
 
     def snapshot(self, state: State) -> bytes:
         """All that the state remembers."""
+        self._put(state)
         parts: dict[str, Any] = {"lengths": list(state.lanes), "ticks_ms": state.ticks_ms}
         parts |= {"lows": list(state.lows.values()), "counts": list(state.counts.values())}
         parts |= state.waiting.parts("waiting")

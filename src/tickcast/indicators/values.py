@@ -44,8 +44,7 @@ class Values:
             self._fill_extras(out, bars, bars.shape[1] - count)
         else:
             out[:] = np.nan
-        if not whole:
-            out[_OBV : _VWAP + 1] = np.nan
+        if not whole:  # then there is no anchor either
             return
         _, high, low, close, volume = bars[:, day:]
         skip = bars.shape[1] - day - count

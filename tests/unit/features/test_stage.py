@@ -104,7 +104,10 @@ def test_imported_candles_need_only_the_word_that_time_has_passed(run: Run) -> N
 def test_a_row_is_known_when_its_last_part_was(run: Run) -> None:
     run.candles(candle(0, known_at_ms=START_MS + 61_234), candle(1, known_at_ms=5))
 
-    assert [START_MS + 61_234, START_MS + 120_000] == run.ticks(low_ms=120_000)["known_at_ms"].tolist()
+    run.feed("candles", candle(2, known_at_ms=START_MS + 180_007))
+    run.feed("technical_indicators", indicators_of([candle(2, known_at_ms=5)])[0])
+
+    assert [61_234, 120_000, 180_007] == (run.ticks(low_ms=180_000)["known_at_ms"] - START_MS).tolist()
 
 
 @pytest.mark.parametrize(("place", "hour", "weekday"), [(0, 10, 0), (59, 11, 0), (58, 10, 0)])
@@ -189,8 +192,12 @@ def test_a_window_more_than_five_hundred_and_eleven_behind_is_refused_and_counte
 
 
 def test_what_is_remembered_stays_small(run: Run) -> None:
-    run.feed("ticks_features", ticks(*range(0, 700 * MINUTE_MS, 700)), START_MS + 700 * MINUTE_MS)
-    run.candles(*(candle(place) for place in range(700)))
+    run.feed("ticks_features", ticks(*range(0, 698 * MINUTE_MS, 700)))
+    for at in range(698 * MINUTE_MS, 700 * MINUTE_MS, 7_000):
+        run.ticks(at, low_ms=at)
+    run.ticks(low_ms=700 * MINUTE_MS)
+    for _ in range(2):
+        run.candles(*(candle(place) for place in range(700)))
     lane = run.state.lanes[60]
 
     assert [512, 512, 512] == [len(lane.candles), len(lane.issued), len(lane.ticks)]

@@ -104,6 +104,8 @@ def bits(columns: Columns) -> list[tuple[Any, ...]]:
 
 def final(columns: Columns) -> dict[tuple[int, int], tuple[Any, ...]]:
     """The row of the highest revision of each window, without its revision and times of knowledge."""
+    if not columns:
+        return {}
     names = [name for name in columns if name not in ("revision", "known_at_ms", "candle_revision")]
     rows = bits({name: columns[name] for name in names})
     return {(row[0], row[1]): row for _, row in sorted(zip(columns["revision"].tolist(), rows, strict=True))}
