@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.journal.kit import DAY_NS, START_NS
+from tests.unit.journal.kit import START_NS
 from tickcast.clock import ManualClock
 from tickcast.journal.journal import Journal
-
-__all__ = ["DAY_NS", "START_NS"]
 
 
 @pytest.fixture

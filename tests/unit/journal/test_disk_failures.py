@@ -90,6 +90,27 @@ def test_a_disk_that_refuses_even_the_cut_is_cut_before_the_next_write(
     assert raws(2) == read_back(tmp_path)
 
 
+def test_a_new_file_that_can_be_neither_cut_nor_removed_stops_the_journal_until_it_is_repaired(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", FullDisk(30))
+        patch.setattr(os, "ftruncate", refuse)
+        patch.setattr(Path, "unlink", refuse)
+        with pytest.raises(JournalError, match="No space left"):
+            journal.append([message(0)])
+
+    with pytest.raises(JournalError, match=r"could not be cut back to its whole lines.*start again"):
+        journal.append([message(0)])
+    with reopen(tmp_path) as again:
+        assert 1 == len(again.repaired)
+        again.append([message(0)])
+    assert raws(1) == read_back(tmp_path)
+
+
 def test_after_a_failed_sync_nothing_more_is_written(
     journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

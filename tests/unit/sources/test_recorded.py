@@ -330,11 +330,12 @@ def test_a_line_that_is_still_being_written_is_left_out_and_said(tmp_path: Path)
     assert "ends in the middle of a line; its last 16 bytes were not read" in recording.notes[0]
 
 
-def test_a_broken_line_within_a_journal_goes_on_to_be_set_aside(tmp_path: Path) -> None:
+@pytest.mark.parametrize("broken", [b"\0\0\0broken", encode_line(*days()[0])[:-1].replace(b"000000", b"00000x")])
+def test_a_broken_line_within_a_journal_goes_on_to_be_set_aside(tmp_path: Path, broken: bytes) -> None:
     good = [encode_line(*m)[:-1] for m in days()[:2]]
-    path = write(tmp_path / "x", good[0], b"\0\0\0broken", good[1])
+    path = write(tmp_path / "x", good[0], broken, good[1])
 
-    assert [trade(0), b"\0\0\0broken", trade(1)] == [raw for _, raw in replayed(path)]
+    assert [trade(0), broken, trade(1)] == [raw for _, raw in replayed(path)]
 
 
 @given(
@@ -409,14 +410,28 @@ def test_equal_receive_times_are_ordered_by_content_not_by_name(tmp_path: Path) 
     assert one == two
 
 
+def test_of_equal_receive_times_the_file_that_began_first_comes_first(tmp_path: Path) -> None:
+    """
+    a |-1-----5-|
+    b |----2--5-|     1 2 5(a) 5(b)
+    """
+    a, b = (
+        write(tmp_path / "a", *stamped(1, 5)),
+        write(tmp_path / "b", *stamped(2), stamped(5)[0].replace(b'"1"', b'"9"')),
+    )
+
+    for paths in ((a, b), (b, a)):
+        assert [b'"1"', b'"1"', b'"1"', b'"9"'] == [raw[raw.index(b'"p":') + 4 :][:3] for _, raw in replayed(*paths)]
+
+
 def test_a_file_keeps_its_own_order_even_where_its_clock_steps_back(tmp_path: Path) -> None:
     """
-    a |-1--9--2-----------|
-    b |------3--4------10-|     1 3 4 9 2 10
+    a |-1--9--2--2--2-----------|
+    b |-----3--4-------------10-|     1 3 4 9 2 2 2 10
     """
-    a, b = write(tmp_path / "a", *stamped(1, 9, 2)), write(tmp_path / "b", *stamped(3, 4, 10))
+    a, b = write(tmp_path / "a", *stamped(1, 9, 2, 2, 2)), write(tmp_path / "b", *stamped(3, 4, 10))
 
-    assert [trade(n) for n in (1, 3, 4, 9, 2, 10)] == [raw for _, raw in replayed(b, a)]
+    assert [trade(n) for n in (1, 3, 4, 9, 2, 2, 2, 10)] == [raw for _, raw in replayed(b, a)]
 
 
 def test_files_without_receive_times_are_ordered_by_the_first_time_they_speak_of(tmp_path: Path) -> None:
