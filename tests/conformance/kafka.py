@@ -90,7 +90,7 @@ class MockCluster:
         return found
 
     @contextmanager
-    def stopped_at(self, app: Application, deadline_s: float = 40.0) -> Iterator[None]:
+    def stopped_at(self, app: Application, deadline_s: float = 90.0) -> Iterator[None]:
         """Stop an application that has not ended by itself, so that no test hangs."""
         timer = Timer(deadline_s, app.stop)
         timer.start()
@@ -120,7 +120,7 @@ class MockCluster:
         finally:
             consumer.close()
 
-    def run_to_the_end(self, app: Application, topics: Iterable[str], deadline_s: float = 40.0) -> None:
+    def run_to_the_end(self, app: Application, topics: Iterable[str], deadline_s: float = 90.0) -> None:
         """Run until the application has committed all that its input topics hold.
 
         `topics` come in the order of the flow: a commit says that all outputs are delivered, so when a topic is done

@@ -32,7 +32,7 @@ from tickcast.store.digest import Digest
 SETTINGS = FlowSettings(candle_seconds=(1, 60), indicators=("ADX:14",))
 STAGES = ("candles", "indicators")
 MIDNIGHT_MS = 1_735_689_600_000
-SIZES = (1, 7, 500)
+SIZES = (1, 40)
 """Rows a frame at most."""
 CAPTURES = SHARED_DATA / "captures" / "binance_ws"
 MARKETS = {"seeded": ("SOLUSDT", "ADAUSDT"), "real": ("BTCUSDT", "ETHUSDT")}
