@@ -69,6 +69,8 @@ def positive(value: str | float, field: str) -> float:
 def not_negative(value: str | float, field: str) -> float:
     """Read a quote's price or size: 0 (also an empty text) says that nobody bids or asks.
 
+    A bid above the ask is real and passes too: what to make of a crossed quote is for the stages to say.
+
     >>> not_negative("0.00000000", "b"), not_negative("", "best_bid")
     (0.0, 0.0)
     """
