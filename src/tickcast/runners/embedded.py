@@ -56,10 +56,15 @@ class Embedded:
         self._lock.__enter__()
         try:
             hold_flow(root, self.settings.flow)
+            self.quarantine = Quarantine(root, clock=self.clock)
             self.journal = Journal(
-                root, fsync_ms=self.settings.fsync_ms, clock=self.clock, keep_days=self.settings.journal_keep_days
+                root,
+                fsync_ms=self.settings.fsync_ms,
+                clock=self.clock,
+                keep_days=self.settings.journal_keep_days,
+                quarantine=self.quarantine,
             )
-            self.quarantine = Quarantine(root)
+            self.chores += self.journal.repaired
             self.store = DuckStore(root / STORE_FILE)
         except BaseException:
             self._lock.__exit__(None, None, None)
@@ -147,6 +152,7 @@ class Embedded:
             sealed, expired = self.journal.seal_closed(day), self.journal.expire(day)
             note_expired(self.settings.data_dir, [name.partition("/")[2] for name in expired])
             self.store.roll_ticks(day)
+            self.quarantine.expire(day, self.settings.journal_keep_days)
             self.chores += [f"sealed {name}" for name in sealed]
             self.chores += [f"deleted {name}, as retention asks" for name in expired]
         except TickcastError as exc:  # nothing is lost by not tidying: it is tried again on the next day, and said
