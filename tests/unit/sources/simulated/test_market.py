@@ -240,6 +240,13 @@ def test_without_signal_not_even_the_next_trade_can_be_guessed(rows: NDArray[np.
             assert abs(gain.mean()) < ERRORS_MAX * gain.std() / len(gain) ** 0.5
 
 
+def test_without_signal_half_of_all_orders_are_purchases(rows: NDArray[np.int64]) -> None:
+    trades = rows[rows[:, k.KIND] == k.TRADE]
+    orders = np.unique(trades[:, [k.PAIR, k.TIME_US, k.MAKER]], axis=0)
+
+    assert abs(orders[:, 2].mean() - 0.5) < ERRORS_MAX * 0.5 / len(orders) ** 0.5
+
+
 def test_a_planted_signal_is_found_with_the_slope_and_share_that_were_planted(planted: Minutes) -> None:
     """
     |-- flow of a minute --|-------- return of five minutes --------|
