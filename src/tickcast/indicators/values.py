@@ -6,6 +6,7 @@ Bars are arrays of shape (5, n): open, high, low, close, volume. A segment is th
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import unwrap
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,19 @@ Update = Callable[[float, float, float, float, float], tuple[float, ...]]
 DESIGN = tuple(INDICATORS.columns)[4 : list(INDICATORS.columns).index("quality")]
 """The design's set, in the order in which both paths below give it."""
 
-_OBV, _VWAP, _ATR = (DESIGN.index(name) for name in ("obv", "vwap", "atr_14"))
+_AT_OBV, _AT_VWAP, _AT_ATR = (DESIGN.index(name) for name in ("obv", "vwap", "atr_14"))
 _NAN = float("nan")
+
+
+def _bare(function: str) -> Callable[..., Any]:
+    """TA-Lib's function without the wrapper that looks for data frames: on one day it costs as much as the work."""
+    found: Callable[..., Any] = unwrap(getattr(talib, function))
+    return found
+
+
+_SMA, _EMA, _RSI, _MACD, _BBANDS, _OBV, _VWAP, _ATR = map(
+    _bare, ("SMA", "EMA", "RSI", "MACD", "BBANDS", "OBV", "VWAP", "ATR")
+)
 
 
 class Values:
@@ -48,15 +60,15 @@ class Values:
             return
         _, high, low, close, volume = bars[:, day:]
         skip = bars.shape[1] - day - count
-        out[_OBV] = talib.OBV(close, volume)[skip:]
-        out[_VWAP] = vwap = talib.VWAP(high, low, close, volume)[skip:]
+        out[_AT_OBV] = _OBV(close, volume)[skip:]
+        out[_AT_VWAP] = vwap = _VWAP(high, low, close, volume)[skip:]
         if vwap[0] == 0.0:  # TA-Lib's answer where nothing was traded yet
-            out[_VWAP, vwap == 0.0] = np.nan
+            out[_AT_VWAP, vwap == 0.0] = np.nan
 
     def _fill_extras(self, out: F8, bars: F8, skip: int) -> None:
         row = len(DESIGN)
         for spec in self.extras:
-            found = getattr(talib, spec.function)(*(bars[at] for at in spec.inputs), **spec.parameters)
+            found = _bare(spec.function)(*(bars[at] for at in spec.inputs), **spec.parameters)
             for column in found if isinstance(found, tuple | list) else (found,):
                 out[row] = column[skip:]
                 row += 1
@@ -71,7 +83,7 @@ class Values:
         if anchored:
             update = _open_anchored(bars, since_midnight)
             return _with_extras(update, self.extras, bars) if self.extras else update
-        nothing, after = (_NAN,) * _OBV, (_NAN,) * (len(self.names) - _ATR)
+        nothing, after = (_NAN,) * _AT_OBV, (_NAN,) * (len(self.names) - _AT_ATR)
         return lambda _o, *bar: (*nothing, *since_midnight(*bar), *after)
 
 
@@ -79,13 +91,13 @@ def _fill_anchored(out: F8, bars: F8, skip: int) -> None:
     _, high, low, close, _ = bars
     rows = iter(out)
     for period in (7, 14, 21):
-        next(rows)[:] = talib.SMA(close, period)[skip:]
+        next(rows)[:] = _SMA(close, period)[skip:]
     for period in (12, 26):
-        next(rows)[:] = talib.EMA(close, period)[skip:]
-    next(rows)[:] = talib.RSI(close, 14)[skip:]
-    for line in talib.MACD(close, 12, 26, 9):
+        next(rows)[:] = _EMA(close, period)[skip:]
+    next(rows)[:] = _RSI(close, 14)[skip:]
+    for line in _MACD(close, 12, 26, 9):
         next(rows)[:] = line[skip:]
-    upper, middle, lower = (band[skip:] for band in talib.BBANDS(close, 20, 2.0, 2.0))
+    upper, middle, lower = (band[skip:] for band in _BBANDS(close, 20, 2.0, 2.0))
     next(rows)[:] = upper
     next(rows)[:] = lower
     width = next(rows)
@@ -94,7 +106,7 @@ def _fill_anchored(out: F8, bars: F8, skip: int) -> None:
         width /= middle
     else:
         width[:] = np.divide(width, middle, out=np.full_like(width, np.nan), where=middle != 0.0)
-    out[_ATR] = talib.ATR(high, low, close, 14)[skip:]
+    out[_AT_ATR] = _ATR(high, low, close, 14)[skip:]
 
 
 def _no_day(_high: float, _low: float, _close: float, _volume: float) -> tuple[float, float]:

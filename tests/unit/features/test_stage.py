@@ -175,6 +175,14 @@ def test_rows_sent_again_give_nothing_and_are_counted(run: Run) -> None:
     assert {"repeated": 2} == run.counts
 
 
+def test_ticks_sent_again_from_before_change_nothing(run: Run) -> None:
+    run.ticks(10, 70_000, 130_000)
+    run.ticks(10)
+    rows = concat([run.candles(candle(0), candle(1), candle(2)), run.ticks(180_000)])
+
+    assert [(10.0,), (70_000.0,), (130_000.0,)] == said(rows, "midprice")
+
+
 def test_a_window_more_than_five_hundred_and_eleven_behind_is_refused_and_counted(run: Run) -> None:
     frames = [concat([candle(place) for place in range(600)]), candle(88, revision=1, add=1.0)]
     frames.append(candle(87, revision=1, add=1.0))
@@ -279,6 +287,12 @@ def test_every_row_of_indicators_has_become_a_row() -> None:
 @pytest.mark.parametrize("order", list(itertools.permutations(STREAMS)), ids=" ".join)
 def test_whole_streams_one_after_the_other_give_the_same_in_any_order(order: tuple[str, ...], run: Run) -> None:
     assert EXPECTED == joined([piece for kind in order for piece in STREAMS[kind]], run)
+
+
+def test_a_long_queue_is_issued_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage_module, "_BLOCK", 2)
+
+    assert EXPECTED == joined([piece for stream in STREAMS.values() for piece in stream], Run())
 
 
 @settings(max_examples=60, deadline=None)
