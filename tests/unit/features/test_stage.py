@@ -292,7 +292,9 @@ def test_whole_streams_one_after_the_other_give_the_same_in_any_order(order: tup
 def test_a_long_queue_is_issued_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stage_module, "_BLOCK", 2)
 
-    assert EXPECTED == joined([piece for stream in STREAMS.values() for piece in stream], Run())
+    at_once = [(kind, concat([columns for _, columns, _ in stream]), 0) for kind, stream in STREAMS.items()]
+
+    assert EXPECTED == joined(at_once, Run())
 
 
 @settings(max_examples=60, deadline=None)
