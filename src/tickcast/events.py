@@ -110,6 +110,7 @@ INDICATORS = Table(
         "quality": "u1",
         "revision": "i8",
         "known_at_ms": "i8",
+        "candle_revision": "i8",  # which revision of its candle this row was computed from
     },
     ("candle_seconds", "window_start_ms"),
 )

@@ -6,12 +6,51 @@ not the one that waits.
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Callable
+from hashlib import blake2b
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+from numba.extending import intrinsic
+from numba.np.arrayobj import make_array
+
+from tickcast.config import cache_dir
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_numba_config: Any = numba.config
+NO_KERNELS = {"cli", "runners", "store", "journal"}
+"""Rooms that no kernel draws on: changing them leaves compiled kernels as they are."""
+GENERATIONS_KEPT = 3
+
+
+def _choose_cache() -> Path:
+    """Where compiled kernels live: a folder named by all sources that a kernel could draw on.
+
+    Numba stamps a kernel by its own file alone; a kernel that was compiled with another file's constants or helpers
+    would outlive a change of these, and compute what no source says any more.
+    """
+    home = Path(__file__).parent
+    stamp = blake2b(numba.__version__.encode(), digest_size=8)
+    for path in sorted(home.rglob("*.py")):
+        place = path.relative_to(home)
+        if place.parts[0] not in NO_KERNELS:
+            stamp.update(str(place).encode() + path.read_bytes())
+    chosen = Path(_numba_config.CACHE_DIR or cache_dir() / "kernels") / stamp.hexdigest()
+    try:
+        chosen.mkdir(parents=True, exist_ok=True)
+        chosen.touch()
+        for old in sorted(chosen.parent.iterdir(), key=lambda path: path.stat().st_mtime)[:-GENERATIONS_KEPT]:
+            shutil.rmtree(old, ignore_errors=True)
+    except OSError:  # a read-only home: compile again on each start rather than not at all
+        chosen = Path(tempfile.gettempdir()) / f"tickcast-kernels-{stamp.hexdigest()}"
+    return chosen
+
+
+_numba_config.CACHE_DIR = str(_choose_cache())
 
 _WARMERS: list[Callable[[], object]] = []
 
@@ -37,3 +76,21 @@ def warm_up() -> int:
     for warmer in _WARMERS:
         warmer()
     return len(_WARMERS)
+
+
+def _borrow(context: Any, array: Any) -> Any:  # noqa: ARG001
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+        borrowed = _make_array(array)(context, builder, value=arguments[0])
+        borrowed.meminfo = borrowed.meminfo.type(None)
+        borrowed.parent = borrowed.parent.type(None)
+        return borrowed._getvalue()
+
+    return array(array), generate
+
+
+_make_array: Any = make_array
+borrow: Callable[[Any], Any] = cast(Any, intrinsic(_borrow))
+"""Inside kernels: the same array without its counted reference, which kernels hand to each other at no cost.
+
+The counting is atomic and costs more than many a helper does. Only for arrays that the caller holds on to.
+"""

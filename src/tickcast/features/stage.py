@@ -147,7 +147,7 @@ class Features:
             state.counts["unasked"] += int((~asked).sum())
             columns = {name: column[asked] for name, column in columns.items()}
         ints = [columns["candle_seconds"], columns["revision"]]
-        ints += [columns["candle_revision"].astype(np.int64), columns["known_at_ms"]]
+        ints += [columns["candle_revision"], columns["known_at_ms"]]
         state.waiting.extend(columns["window_start_ms"], ints, [columns[name] for name in self._indicators])
 
     def _release(self, state: State) -> list[Columns]:

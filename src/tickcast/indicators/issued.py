@@ -69,8 +69,9 @@ class Issued:
             "quality": chunk.ints[QUALITY].astype(np.uint8, copy=False),
             "revision": chunk.ints[REVISION],
             "known_at_ms": chunk.ints[KNOWN_AT],
+            "candle_revision": chunk.ints[CANDLE_REVISION],
         }
-        return found | values | {"candle_revision": chunk.ints[CANDLE_REVISION].astype(np.float64)}
+        return found | values
 
 
 def _merged(chunks: list[Chunk]) -> Chunk:

@@ -4,9 +4,8 @@ The values depend on the market alone, not on when the process was started or ho
 day stands on the 512 candles before it (`spec.ANCHOR`). Days without a full anchor are NaN, OBV and VWAP of days that
 are not known from their midnight on too.
 
-A re-issued candle always re-issues its own row; later rows are issued again if a bit of them changed. Beside the
-columns of the table and the configured ones stands `candle_revision`, the revision of the candle that a row was
-computed from: the features stage joins the two by it.
+A re-issued candle always re-issues its own row; later rows are issued again if a bit of them changed. A row's
+`candle_revision` says which revision of its candle it was computed from: the features stage joins the two by it.
 """
 
 from __future__ import annotations

@@ -31,6 +31,8 @@ from tickcast.store.duckdb import DuckStore
 
 PENDING_ROWS_MAX = 100_000
 """Outputs that wait for a checkpoint; at this many a checkpoint is taken at once, whatever the time."""
+SNAPSHOT_BYTES_A_SECOND = 8 << 20
+"""States of a day of one-second candles are megabytes: checkpoints stand as far apart as this rate of writing wants."""
 
 
 class Embedded:
@@ -46,6 +48,7 @@ class Embedded:
         self._pending_rows = 0
         self._committed_s = clock.monotonic_s()
         self._moved: set[str] = set()
+        self._pause_s = 0.0
         self._day = ""
         self._housework: threading.Thread | None = None
         self.chores: list[str] = []
@@ -114,7 +117,8 @@ class Embedded:
             came += self.accept(feed.poll(timeout_s / len(feeds)))
         self.journal.maybe_sync()
         since_s = self.clock.monotonic_s() - self._committed_s
-        if self._pending_rows >= PENDING_ROWS_MAX or since_s * 1000 >= self.settings.checkpoint_ms:
+        due_s = max(self.settings.checkpoint_ms / 1000, self._pause_s)
+        if self._pending_rows >= PENDING_ROWS_MAX or since_s >= due_s:
             self.checkpoint()
         return came
 
@@ -132,8 +136,10 @@ class Embedded:
         if self._moved or self._pending:
             self.journal.sync()
             positions = {name: (at.day, at.offset) for name in self._moved for at in [self.journal.position(name)]}
-            self._write(Checkpoint(positions, self.pipeline.snapshots(changed_only=True)))
+            snapshots = self.pipeline.snapshots(changed_only=True)
+            self._write(Checkpoint(positions, snapshots))
             self._moved.clear()
+            self._pause_s = sum(map(len, snapshots.values())) / SNAPSHOT_BYTES_A_SECOND
         self._committed_s = self.clock.monotonic_s()
         self._keep_house()
 

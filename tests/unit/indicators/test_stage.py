@@ -44,10 +44,10 @@ def one_by_one(columns: Columns) -> list[Columns]:
     return cut(columns, range(1, len(columns["volume"])))
 
 
-def test_the_columns_are_the_tables_then_the_configured_ones_then_the_candles_revision() -> None:
+def test_the_columns_are_the_tables_then_the_configured_ones() -> None:
     rows = Run(in_one_process, "ADX:14")(candles(walk(1, MONDAY_MS)))
 
-    assert [*INDICATORS.columns, "adx_14", "candle_revision"] == list(rows)
+    assert [*INDICATORS.columns, "adx_14"] == list(rows)
     assert {name: np.dtype(kind) for name, kind in INDICATORS.columns.items()} == {
         name: rows[name].dtype for name in INDICATORS.columns
     }

@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS technical_indicators (
     quality VARCHAR NOT NULL,
     revision BIGINT NOT NULL,
     known_at_ms BIGINT NOT NULL,
+    candle_revision BIGINT NOT NULL,
     extras VARCHAR NOT NULL,
     PRIMARY KEY (exchange, pair, candle_seconds, window_start_ms)
 );
