@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from tickcast.candles.gaps import go_blind, judge, remember, settle
 from tickcast.candles.layout import (
     BLIND_COUNT,
+    BUY,
+    BUY_REST,
     CHAIN,
     CLOSED,
     DAY_MS,
@@ -20,6 +22,12 @@ from tickcast.candles.layout import (
     NEED,
     OVERLAPPING,
     POINTS,
+    PRICE_DIGITS,
+    QUOTE,
+    QUOTE_REST,
+    SELL_REST,
+    SIZE_DIGITS,
+    SLOTS,
     START,
     USED,
     WIDTH,
@@ -29,7 +37,7 @@ from tickcast.candles.layout import (
     Issue,
     Rows,
 )
-from tickcast.candles.sums import borrow
+from tickcast.candles.sums import POWERS, digits_of, first_unfit, rescale
 from tickcast.candles.windows import (
     advance,
     open_window,
@@ -39,7 +47,7 @@ from tickcast.candles.windows import (
     take_late,
     take_run,
 )
-from tickcast.kernels import inline, kernel
+from tickcast.kernels import borrow, inline, kernel
 from tickcast.seen import DUPLICATE, HI, KEEP, NEW, TS_HI, place, see, squeeze
 
 
@@ -84,6 +92,26 @@ def run_from(book: Book, rows: Rows, row: int) -> tuple[int, bool]:
     return row, row < count and first_id[row] == last + 1 and trade_id[row] > last and bound <= time[row]
 
 
+@kernel
+def widen(book: Book, price: float, quantity: float) -> bool:
+    """Count in smaller units if this trade has more decimals than any before; says whether that was so."""
+    facts = book.facts
+    price_digits = max(digits_of(price, facts[PRICE_DIGITS]), facts[PRICE_DIGITS])
+    size_digits = max(digits_of(quantity, facts[SIZE_DIGITS]), facts[SIZE_DIGITS])
+    size_factor = POWERS[size_digits - facts[SIZE_DIGITS]]
+    paid_factor = POWERS[price_digits - facts[PRICE_DIGITS]] * size_factor
+    if paid_factor == 1.0:
+        return False
+    for c in range(len(book.spot)):
+        for slot in range(SLOTS):
+            money = book.money[c, slot]
+            rescale(money, BUY, BUY_REST, size_factor)
+            rescale(money, BUY + 1, SELL_REST, size_factor)
+            rescale(money, QUOTE, QUOTE_REST, paid_factor)
+    facts[PRICE_DIGITS], facts[SIZE_DIGITS] = price_digits, size_digits
+    return True
+
+
 @inline
 def fold_run(book: Book, rows: Rows, start: int, stop: int) -> None:
     """Fold ordinary rows into the open window of every length."""
@@ -97,8 +125,23 @@ def fold_run(book: Book, rows: Rows, start: int, stop: int) -> None:
         newest = facts[USED] - 1
         ids[newest, HI], ids[newest, TS_HI] = rows.trade_id[stop - 1], rows.timestamp_ms[stop - 1]
     facts[LOW] = rows.timestamp_ms[stop - 1]
-    for c in range(len(book.spot)):
-        take_run(book, c, rows, start, stop)
+    trusting = True  # that all are whole numbers of units; else look first
+    while start < stop:
+        fit = stop
+        if not trusting:
+            fit = first_unfit(rows.quantity, start, stop, POWERS[facts[SIZE_DIGITS]])
+            fit = first_unfit(rows.price, start, fit, POWERS[facts[PRICE_DIGITS]])
+        whole = fit > start
+        for c in range(len(book.spot)):
+            whole = whole and take_run(book, c, rows, start, fit)
+        if whole:
+            start = fit
+        elif trusting:
+            trusting = False
+        elif not widen(book, rows.price[start], rows.quantity[start]):
+            for c in range(len(book.spot)):
+                take(book, c, book.spot[c, HEADER, HEAD], rows, start)
+            start += 1
 
 
 @kernel
@@ -131,6 +174,7 @@ def fold_row(book: Book, rows: Rows, row: int, out: Issue) -> None:
         return
     facts, time, old_low = book.facts, rows.timestamp_ms[row], book.facts[LOW]
     facts[LOW] = max(old_low, time)
+    widen(book, rows.price[row], rows.quantity[row])
     if facts[EVIDENCE] < 0:
         facts[EVIDENCE] = time
     for c in range(len(book.spot)):

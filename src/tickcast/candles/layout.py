@@ -26,9 +26,10 @@ BLINDS = 8
 # of `facts`: one number each
 LOW, EVIDENCE, USED, POINTS, BLIND_COUNT = range(5)
 DUPLICATES, OVERLAPPING, LATE, TOO_LATE, RESTARTS, LOST_IDS = range(5, 11)
-KEPT_FACTS = 11
-ISSUED, NEED = 11, 12  # of one call, not of the state
-FACTS = 13
+PRICE_DIGITS, SIZE_DIGITS = 11, 12
+KEPT_FACTS = 13
+ISSUED, NEED = 13, 14  # of one call, not of the state
+FACTS = 15
 
 # of `spot`: one row a window
 START, OPEN_TS, OPEN_ID, CLOSE_TS, CLOSE_ID, COUNT, DAMAGED, REVISION, QUALITY = range(9)
@@ -36,7 +37,7 @@ SPOT = 9
 HEADER = SLOTS  # the row behind the windows
 WIDTH, CHAIN, CLOSED, HEAD = range(4)
 
-# of `money`: one row a window; a sum is two doubles
+# of `money`: one row a window; a sum is two doubles, in units of the last decimal (see sums.py)
 OPEN, HIGH, LOWEST, CLOSE, BUY, SELL, BUY_REST, SELL_REST, QUOTE, QUOTE_REST = range(10)
 MONEY = 10
 

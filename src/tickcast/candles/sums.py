@@ -1,7 +1,11 @@
-"""Sums that are exact to the venue's digits: two doubles for one number, and a snap to the decimal grid at the end.
+"""Sums that are exact to the venue's digits: prices and sizes are counted in units of their last decimal.
 
-A venue's 0.1 arrives as the double nearest to it. Summed in two doubles nothing is lost but what each double lost, and
-that is known to be tiny; so the decimal that was meant is the only one near enough, and its nearest double is issued.
+    0.1 + 0.2           1 + 2 tenths = 3 tenths → 0.3
+    61837.63 x 0.00021  6183763 x 21, in units of 0.0000001
+
+A venue's 0.1 arrives as the double nearest to it, and the only decimal of few digits that near is 0.1; so the whole
+number that was meant is known. Whole numbers in two doubles add up without any loss to 106 bits, in any order. What is
+no decimal of few digits (a converted amount, say) adds its plain double, with what the unit does not hold in the rest.
 """
 
 from __future__ import annotations
@@ -13,19 +17,16 @@ from typing import Any, cast
 import numpy as np
 from numba.core import types
 from numba.extending import intrinsic
-from numba.np.arrayobj import make_array
+from numpy.typing import NDArray
 
-from tickcast.kernels import inline
+from tickcast.kernels import inline, kernel
 
-_POWERS = np.array([float(10**digits) for digits in range(23)])
-"""Powers of ten that a double holds exactly."""
-_PLAIN = 2.0**47
-"""Below this a grid is so coarse, against the error of the doubles, that chance can not hit it."""
-_FINEST = 2.0**52
-_HALF_ULP = 2.0**-53
+Floats = NDArray[np.float64]
 
-SINGLE, PRODUCT = 1.01, 2.02
-"""Relative error of what was summed, in half units of the last place: of one decimal, and of two multiplied."""
+DIGITS_MAX = 11
+"""Decimals of a price, or of a size, that are looked for: the unit of a product is then a power a double holds."""
+POWERS = np.array([float(10**digits) for digits in range(23)])
+_HALF_ULP = 2.0**-53 * (1.0 + 2.0**-20)
 
 
 def _fma(context: Any, a: Any, b: Any, c: Any) -> Any:  # noqa: ARG001
@@ -40,50 +41,78 @@ fma: Callable[[float, float, float], float] = cast(Any, intrinsic(_fma))
 
 
 @inline
-def snap(total: float, rest: float, error: float) -> float:
-    """The double nearest to the decimal that a sum of decimals must be; the plain sum where no short one is near.
+def is_whole(value: float, power: float) -> bool:
+    """Whether the value is the double nearest to a decimal of the unit 1 / power.
 
-    >>> total, lost = 0.1 + 0.2, -(2.0**-55)
-    >>> total, snap(total, lost, SINGLE)
-    (0.30000000000000004, 0.3)
+    >>> is_whole(0.3, 10.0), is_whole(0.1 + 0.2, 10.0)
+    (True, False)
+    """
+    scaled = value * power
+    return math.fabs(fma(value, power, -np.rint(scaled))) <= math.fabs(scaled) * _HALF_ULP
+
+
+@kernel
+def digits_of(value: float, digits: int) -> int:
+    """How many decimals the value has, at least `digits`; -1 if it is no decimal of few digits.
+
+    >>> digits_of(0.25, 0), digits_of(3.0, 1), digits_of(1 / 3, 0)
+    (2, 1, -1)
+    """
+    while digits <= DIGITS_MAX:
+        if is_whole(value, POWERS[digits]):
+            return digits
+        digits += 1
+    return -1
+
+
+@kernel
+def first_unfit(values: Floats, start: int, stop: int, power: float) -> int:
+    """The first of the values that is no whole number of units, or `stop`."""
+    while start < stop:
+        until = min(start + 256, stop)
+        unfit = 0
+        for row in range(start, until):
+            unfit |= not is_whole(values[row], power)
+        if unfit:
+            while is_whole(values[start], power):
+                start += 1
+            return start
+        start = until
+    return stop
+
+
+@inline
+def units(value: float, power: float) -> tuple[float, float]:
+    """The value as a whole number of units, and what that leaves over (nothing of a decimal)."""
+    whole = float(np.rint(value * power))
+    return whole, 0.0 if is_whole(value, power) else fma(value, power, -whole)
+
+
+@inline
+def rescale(money: Floats, at: int, rest_at: int, factor: float) -> None:
+    """Count a sum in units that are so many times smaller."""
+    total = money[at] * factor
+    money[rest_at] = money[rest_at] * factor + fma(money[at], factor, -total)
+    money[at] = total
+
+
+@inline
+def value_of(total: float, rest: float, power: float) -> float:
+    """The double nearest to a sum of units.
+
+    >>> value_of(3.0, 0.0, 10.0)
+    0.3
     """
     whole = total + rest
-    rest -= whole - total
-    total = whole
-    if not total > 0.0:
-        return total
-    digits = 0
-    while digits < 22 and total * _POWERS[digits + 1] < _PLAIN:
-        digits += 1
-    while digits < 23:
-        power = _POWERS[digits]
-        scaled = total * power
-        if scaled >= _FINEST:
-            break
-        nearest = np.rint(scaled)
-        off = (scaled - nearest) + (fma(total, power, -scaled) + rest * power)
-        if off > 0.5:
-            nearest += 1.0
-            off -= 1.0
-        elif off < -0.5:
-            nearest -= 1.0
-            off += 1.0
-        if math.fabs(off) <= error * _HALF_ULP * scaled:
-            return float(nearest / power)
-        digits += 1
-    return total
+    value = whole / power
+    return value + (fma(-value, power, whole) + (rest - (whole - total))) / power
 
 
-def _borrow(context: Any, array: Any) -> Any:  # noqa: ARG001
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
-        borrowed = _make_array(array)(context, builder, value=arguments[0])
-        borrowed.meminfo = borrowed.meminfo.type(None)
-        borrowed.parent = borrowed.parent.type(None)
-        return borrowed._getvalue()
-
-    return array(array), generate
-
-
-_make_array: Any = make_array
-borrow: Callable[[Any], Any] = cast(Any, intrinsic(_borrow))
-"""The same array without its counted reference: handing it from kernel to kernel costs nothing. The caller keeps it."""
+@inline
+def add(money: Floats, at: int, rest_at: int, value: float, rest: float) -> None:
+    """Add to a sum of two doubles; what the first loses, the second keeps."""
+    old = money[at]
+    new = old + value
+    back = new - old
+    money[rest_at] += ((old - (new - back)) + (value - back)) + rest
+    money[at] = new

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from tickcast.candles.gaps import broken
 from tickcast.candles.layout import (
     BUY,
@@ -26,6 +28,7 @@ from tickcast.candles.layout import (
     OPEN,
     OPEN_ID,
     OPEN_TS,
+    PRICE_DIGITS,
     QUALITY,
     QUOTE,
     QUOTE_REST,
@@ -33,29 +36,19 @@ from tickcast.candles.layout import (
     REVISION,
     RING,
     SELL_REST,
+    SIZE_DIGITS,
     SLOTS,
     SPOT,
     START,
     TOO_LATE,
     WIDTH,
     Book,
-    Floats,
     Issue,
     Rows,
 )
-from tickcast.candles.sums import PRODUCT, SINGLE, fma, snap
+from tickcast.candles.sums import POWERS, add, fma, is_whole, units, value_of
 from tickcast.events import COMPLETE, PARTIAL, REPAIRED
 from tickcast.kernels import inline, kernel
-
-
-@inline
-def add(money: Floats, at: int, rest_at: int, value: float, rest: float) -> None:
-    """Add to a sum of two doubles; what the first loses, the second keeps."""
-    old = money[at]
-    new = old + value
-    back = new - old
-    money[rest_at] += ((old - (new - back)) + (value - back)) + rest
-    money[at] = new
 
 
 @inline
@@ -84,9 +77,11 @@ def issue(book: Book, c: int, slot: int, quality: int, out: Issue) -> None:
     volume = bought + sold
     back = volume - bought
     rest = (bought - (volume - back)) + (sold - back)
-    out.money[4, row] = snap(volume, rest + (money[BUY_REST] + money[SELL_REST]), SINGLE)
-    out.money[5, row] = snap(money[QUOTE], money[QUOTE_REST], PRODUCT)
-    out.money[6, row] = snap(bought, money[BUY_REST], SINGLE)
+    price_digits, size_digits = book.facts[PRICE_DIGITS], book.facts[SIZE_DIGITS]
+    power = POWERS[size_digits]
+    out.money[4, row] = value_of(volume, rest + (money[BUY_REST] + money[SELL_REST]), power)
+    out.money[5, row] = value_of(money[QUOTE], money[QUOTE_REST], POWERS[price_digits + size_digits])
+    out.money[6, row] = value_of(bought, money[BUY_REST], power)
     book.facts[ISSUED] = row + 1
 
 
@@ -156,28 +151,32 @@ def take(book: Book, c: int, slot: int, rows: Rows, row: int) -> None:
     if first or time > window[CLOSE_TS] or (time == window[CLOSE_TS] and number > window[CLOSE_ID]):
         money[CLOSE], window[CLOSE_TS], window[CLOSE_ID] = price, time, number
     side = 1 if rows.is_buyer_maker[row] else 0
-    add(money, BUY + side, BUY_REST + side, quantity, 0.0)
-    paid = price * quantity
-    add(money, QUOTE, QUOTE_REST, paid, fma(price, quantity, -paid))
+    price_units, price_rest = units(price, POWERS[book.facts[PRICE_DIGITS]])
+    size_units, size_rest = units(quantity, POWERS[book.facts[SIZE_DIGITS]])
+    add(money, BUY + side, BUY_REST + side, size_units, size_rest)
+    paid = price_units * size_units
+    paid_rest = fma(price_units, size_units, -paid) + (price_units * size_rest + price_rest * size_units)
+    add(money, QUOTE, QUOTE_REST, paid, paid_rest)
     window[COUNT] += max(1, number - rows.first_id[row] + 1) if rows.first_id[row] >= 0 else 1
 
 
 @inline
-def take_run(book: Book, c: int, rows: Rows, start: int, stop: int) -> None:
-    """Fold trades in order, all of the open window: the hot loop."""
+def take_run(book: Book, c: int, rows: Rows, start: int, stop: int) -> bool:
+    """Fold trades in order, all of the open window: the hot loop. False: one has more decimals, and none is folded."""
+    price_power, size_power = POWERS[book.facts[PRICE_DIGITS]], POWERS[book.facts[SIZE_DIGITS]]
     header = book.spot[c, HEADER]
     window, money = book.spot[c, header[HEAD]], book.money[c, header[HEAD]]
     price, quantity, is_buyer_maker = rows.price, rows.quantity, rows.is_buyer_maker
-    final = stop - 1
-    if window[COUNT] == 0:
-        money[OPEN], money[HIGH], money[LOWEST] = price[start], price[start], price[start]
-        window[OPEN_TS], window[OPEN_ID] = rows.timestamp_ms[start], rows.trade_id[start]
-    high, lowest = money[HIGH], money[LOWEST]
+    empty, final, whole = window[COUNT] == 0, stop - 1, True
+    high = price[start] if empty else money[HIGH]
+    lowest = price[start] if empty else money[LOWEST]
     quote, quote_rest = money[QUOTE], money[QUOTE_REST]
+    buy, buy_rest, sell, sell_rest = money[BUY], money[BUY_REST], money[BUY + 1], money[SELL_REST]
     for row in range(start, stop):
-        p, q = price[row], quantity[row]
-        high = max(p, high)
-        lowest = min(p, lowest)
+        high = max(price[row], high)
+        lowest = min(price[row], lowest)
+        p, q = np.rint(price[row] * price_power), np.rint(quantity[row] * size_power)
+        whole &= is_whole(price[row], price_power) & is_whole(quantity[row], size_power)
         side = 1 if is_buyer_maker[row] else 0
         add(money, BUY + side, BUY_REST + side, q, 0.0)
         paid = p * q
@@ -185,9 +184,15 @@ def take_run(book: Book, c: int, rows: Rows, start: int, stop: int) -> None:
         back = new - quote
         quote_rest += ((quote - (new - back)) + (paid - back)) + fma(p, q, -paid)
         quote = new
+    if not whole:
+        money[BUY], money[BUY_REST], money[BUY + 1], money[SELL_REST] = buy, buy_rest, sell, sell_rest
+        return False
+    if empty:
+        money[OPEN], window[OPEN_TS], window[OPEN_ID] = price[start], rows.timestamp_ms[start], rows.trade_id[start]
     money[HIGH], money[LOWEST], money[QUOTE], money[QUOTE_REST] = high, lowest, quote, quote_rest
     money[CLOSE], window[CLOSE_TS], window[CLOSE_ID] = price[final], rows.timestamp_ms[final], rows.trade_id[final]
     window[COUNT] += rows.trade_id[final] - rows.first_id[start] + 1 if rows.first_id[start] >= 0 else stop - start
+    return True
 
 
 @kernel

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -86,7 +87,7 @@ def cut(whole: Frame, places: Sequence[int]) -> list[Frame]:
     bounds = [0, *sorted(set(places)), len(whole)]
     times = whole.columns["timestamp_ms"]
     parts = []
-    for start, stop in zip(bounds, bounds[1:], strict=False):
+    for start, stop in pairwise(bounds):
         last = stop == len(whole)
         parts.append(whole.slice(start, stop, whole.low_ms if last else int(times[:stop].max(initial=0))))
     return parts
