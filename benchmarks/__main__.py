@@ -10,7 +10,8 @@ HOPS = ("decode", "candles", "ticks", "indicators", "spine")
 
 def main() -> None:
     """Run the named hops, or all."""
-    for name in sys.argv[1:] or HOPS:
+    names, sys.argv[1:] = sys.argv[1:] or list(HOPS), []
+    for name in names:
         import_module(f"benchmarks.{name}").main()
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from tickcast.clock import DAY_MS
 from tickcast.config import FlowSettings
 from tickcast.events import TRADES, Columns, Frame
+from tickcast.frames.fold import fold
 from tickcast.frames.plausible import Row, confirm
 from tickcast.snapshot import pack, unpack
 from tickcast.sources.contract import QUOTE, TRADE, MarketRows, Reject
@@ -74,22 +75,59 @@ class Framer:
     def step(self, state: FramerState, exchange: str, rows: MarketRows) -> Framed:
         """Cut a block's rows into frames of single pairs; others than the pairs asked for are left out."""
         framed = Framed([], [])
-        pair_of, columns = rows.columns["pair"], rows.columns
-        state.rows += len(pair_of)
+        state.rows += len(rows.columns["pair"])
         state.last_recv_ns = max(state.last_recv_ns, rows.last_recv_ns)
+        calm = not len(rows.silence_ns) and all(pair.held is None for pair in state.pairs.values())
+        if not calm or not self._swiftly(framed, state, exchange, rows):
+            self._plainly(framed, state, exchange, rows)
+        return framed
+
+    def _swiftly(self, framed: Framed, state: FramerState, exchange: str, rows: MarketRows) -> bool:
+        """The kernel's road; False, and nothing changed, where it gives up."""
+        names = [*rows.pairs, *sorted(state.pairs.keys() - set(rows.pairs))]
+        pairs = [state.pairs.get(name) or PairState() for name in names]
+        known = np.array([name in state.pairs for name in names], dtype=np.bool_)
+        lows = np.array([pair.low_ms for pair in pairs], dtype=np.int64)
+        bids = np.array([pair.bid for pair in pairs])
+        asks = np.array([pair.ask for pair in pairs])
+        folded = fold(rows.columns, lows, bids, asks, known, (self.grace_ms, self.boundary_ms, DAY_MS))
+        if folded is None:
+            return False
+        order, columns = folded.order, rows.columns
+        if len(order) == len(columns["kind"]) and len(rows.pairs) == 1:
+            trades = {name: columns[name] for name in TRADE_COLUMNS}
+        else:
+            trades = {name: columns[name][order] for name in TRADE_COLUMNS}
+        trades["bid"], trades["ask"] = folded.bids, folded.asks
+        cuts: dict[int, list[tuple[int, int]]] = {}
+        for which, at, low_ms in zip(*(part.tolist() for part in folded[4:]), strict=True):
+            cuts.setdefault(which, []).append((at, low_ms))
+        start = 0
+        for which, (name, pair) in enumerate(zip(names, pairs, strict=True)):
+            end = int(folded.ends[which])
+            if not self.pairs or name in self.pairs:
+                state.pairs[name] = pair
+                for at, low_ms in cuts.get(which, ()):
+                    self._emit(framed, (exchange, name), pair, trades, (start, at), low_ms)
+                    start = at
+                if start < end:
+                    self._emit(framed, (exchange, name), pair, trades, (start, end), 0)
+                pair.bid, pair.ask = float(bids[which]), float(asks[which])
+            start = end
+        return True
+
+    def _plainly(self, framed: Framed, state: FramerState, exchange: str, rows: MarketRows) -> None:
+        """The road that one can read: pair by pair."""
+        pair_of, columns = rows.columns["pair"], rows.columns
         silences = _first_rows_after(rows)
         everyone = np.flatnonzero(pair_of == -1)
-        single = len(rows.pairs) == 1 and not len(everyone)
         for number, pair in enumerate(rows.pairs):
             if self.pairs and pair not in self.pairs:
                 continue
-            if single:
-                picked, places = columns, np.arange(len(pair_of))
-            else:
-                places = np.flatnonzero((pair_of == number) | (pair_of == -1))
-                if pair not in state.pairs:  # a pair is observed from its first own row on, wherever blocks are cut
-                    places = places[places >= np.argmax(pair_of == number)]
-                picked = {name: column[places] for name, column in columns.items()}
+            places = np.flatnonzero((pair_of == number) | (pair_of == -1))
+            if pair not in state.pairs:  # a pair is observed from its first own row on, wherever blocks are cut
+                places = places[places >= np.argmax(pair_of == number)]
+            picked = {name: column[places] for name, column in columns.items()}
             pair_state = state.pairs.setdefault(pair, PairState())
             self._pair(framed, state, (exchange, pair), pair_state, picked, np.searchsorted(places, silences))
         others = state.pairs.keys() - set(rows.pairs)
@@ -98,7 +136,6 @@ class Framer:
             for pair in sorted(others):
                 cuts = np.searchsorted(everyone, silences)
                 self._pair(framed, state, (exchange, pair), state.pairs[pair], picked, cuts)
-        return framed
 
     def finish(self, state: FramerState, exchange: str) -> Framed:
         """The input has ended: a first row that still waits for a neighbour is let through."""

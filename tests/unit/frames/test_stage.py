@@ -203,6 +203,31 @@ def test_no_cut_into_blocks_changes_what_is_said(rows: list[dict[str, Any]], dat
     assert sorted(r.raw for s in whole_steps for r in s.rejects) == sorted(r.raw for s in part_steps for r in s.rejects)
 
 
+@settings(max_examples=200, deadline=None)
+@given(
+    blocks=st.lists(st.lists(row, min_size=1, max_size=20), min_size=1, max_size=4), wanted=st.sampled_from(["", "A"])
+)
+def test_the_kernels_road_and_the_readable_one_give_the_same_frames(
+    blocks: list[list[dict[str, Any]]], wanted: str
+) -> None:
+    framer = Framer(FlowSettings(candle_seconds=(60,), grace_ms=1000), tuple(wanted))
+    swift, plain = framer.new(), framer.new()
+    for block in blocks:
+        rows = market(block)
+        ours, theirs = framer.step(swift, "x", rows), Framed([], [])
+        framer._plainly(theirs, plain, "x", rows)
+
+        assert [exactly(frame) for frame in ours.frames] == [exactly(frame) for frame in theirs.frames]
+        assert ours.rejects == theirs.rejects
+    plain.rows, plain.last_recv_ns = swift.rows, swift.last_recv_ns
+    assert framer.snapshot(swift) == framer.snapshot(plain)
+
+
+def exactly(frame: Frame) -> tuple[Any, ...]:
+    columns = {name: column.tobytes() for name, column in frame.columns.items()}
+    return frame.key, frame.low_ms, frame.blind_from_ms, columns
+
+
 def fold(frames: list[Frame]) -> dict[str, list[tuple[Any, ...]]]:
     """What a stage sees, pair by pair: each trade with the low in force before it, and every boundary passed."""
     seen: dict[str, list[tuple[Any, ...]]] = {}
