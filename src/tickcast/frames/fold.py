@@ -47,8 +47,9 @@ def fold(
     order, ends = np.empty(rows, dtype=np.int64), np.zeros(len(lows), dtype=np.int64)
     met = np.empty((2, rows))
     state = (lows.copy(), bids.copy(), asks.copy(), known)
-    named: Any = [columns[name] for name in ("kind", "pair", "timestamp_ms", "recv_ms", "bid", "ask")]
-    count, found = _fold(*named, *state, *spans, order, ends, met, cuts)
+    named = [columns[name] for name in ("kind", "pair", "timestamp_ms", "recv_ms", "bid", "ask")]
+    arguments: Any = (*named, *state, *spans, order, ends, met, cuts)
+    count, found = _fold(*arguments)
     if found < 0:
         return None
     lows[:], bids[:], asks[:] = state[:3]
