@@ -70,7 +70,7 @@ def _fold(
             ends[pair[row]] += 1
     next_at = np.zeros(pairs, np.int64)
     for which in range(1, pairs):
-        next_at[which] = next_at[which - 1] + ends[which - 1]
+        next_at[which] = ends[which - 1]
         ends[which] += ends[which - 1]
     found = 0
     for row in range(len(kind)):

@@ -184,10 +184,10 @@ def test_a_silence_of_the_recording_marks_the_next_frame_as_blind_from_before_it
 
 
 row = st.one_of(
-    st.builds(trade, st.integers(0, 300_000), st.integers(1, 99), st.sampled_from("AB")),
-    st.builds(quote, st.floats(1, 2), st.floats(2, 3), st.sampled_from("AB")),
-    st.builds(alive, st.integers(0, 300_000), st.sampled_from(["", "A", "B"])),
-    st.builds(trade, st.integers(0, 9).map(lambda day: day * DAY_MS), st.integers(1, 99), st.sampled_from("AB")),
+    st.builds(trade, st.integers(0, 300_000), st.integers(1, 99), st.sampled_from("ABC")),
+    st.builds(quote, st.floats(1, 2), st.floats(2, 3), st.sampled_from("ABC")),
+    st.builds(alive, st.integers(0, 300_000), st.sampled_from(["", "A", "B", "C"])),
+    st.builds(trade, st.integers(0, 9).map(lambda day: day * DAY_MS), st.integers(1, 99), st.sampled_from("ABC")),
 )
 
 
