@@ -139,7 +139,7 @@ def _sum(values: Floats, start: int, stop: int) -> float:
         digits = max(digits, digits_of(values[row], digits))
     total = np.zeros(2)
     for row in range(start, stop):
-        whole, rest = units(values[row], POWERS[digits])
+        whole, rest = units(values[row], digits)
         add(total, 0, 1, whole, rest)
     return float(value_of(total[0], total[1], POWERS[digits]))
 

@@ -5,7 +5,7 @@
 
 A venue's 0.1 arrives as the double nearest to it, and the only decimal of few digits that near is 0.1; so the whole
 number that was meant is known. Whole numbers in two doubles add up without any loss to 106 bits, in any order. What is
-no decimal of few digits (a converted amount, say) adds its plain double, with what the unit does not hold in the rest.
+no decimal of few digits (a converted amount, say) is added as the plain double that it is.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ Floats = NDArray[np.float64]
 DIGITS_MAX = 11
 """Decimals of a price, or of a size, that are looked for: the unit of a product is then a power a double holds."""
 POWERS = np.array([float(10**digits) for digits in range(23)])
+_CLEAR = 2.0**52
+"""Beyond it doubles lie so far apart that they do not tell one unit from the next."""
 _HALF_ULP = 2.0**-53 * (1.0 + 2.0**-20)
 
 
@@ -42,13 +44,14 @@ fma: Callable[[float, float, float], float] = cast(Any, intrinsic(_fma))
 
 @inline
 def is_whole(value: float, power: float) -> bool:
-    """Whether the value is the double nearest to a decimal of the unit 1 / power.
+    """Whether the value is the double nearest to a decimal of the unit 1 / power, and to no other.
 
     >>> is_whole(0.3, 10.0), is_whole(0.1 + 0.2, 10.0)
     (True, False)
     """
     scaled = value * power
-    return math.fabs(fma(value, power, -np.rint(scaled))) <= math.fabs(scaled) * _HALF_ULP
+    off = math.fabs(fma(value, power, -np.rint(scaled)))
+    return (off <= math.fabs(scaled) * _HALF_ULP) & (math.fabs(scaled) < _CLEAR)
 
 
 @kernel
@@ -81,11 +84,21 @@ def first_unfit(values: Floats, start: int, stop: int, power: float) -> int:
     return stop
 
 
-@inline
-def units(value: float, power: float) -> tuple[float, float]:
-    """The value as a whole number of units, and what that leaves over (nothing of a decimal)."""
-    whole = float(np.rint(value * power))
-    return whole, 0.0 if is_whole(value, power) else fma(value, power, -whole)
+@kernel
+def units(value: float, digits: int) -> tuple[float, float]:
+    """The value in units of its `digits`th decimal, as two doubles; of a decimal they are whole numbers.
+
+    >>> units(0.3, 2), units(543300.19, 10)
+    ((30.0, 0.0), (5433001900000000.0, 0.0))
+    """
+    scaled = value * POWERS[digits]
+    if is_whole(value, POWERS[digits]):
+        return float(np.rint(scaled)), 0.0
+    own = digits_of(value, 0)
+    if 0 <= own < digits:  # too big to count in these units, but not in its own
+        whole, factor = float(np.rint(value * POWERS[own])), POWERS[digits - own]
+        return whole * factor, fma(whole, factor, -(whole * factor))
+    return scaled, fma(value, POWERS[digits], -scaled)
 
 
 @inline

@@ -151,8 +151,8 @@ def take(book: Book, c: int, slot: int, rows: Rows, row: int) -> None:
     if first or time > window[CLOSE_TS] or (time == window[CLOSE_TS] and number > window[CLOSE_ID]):
         money[CLOSE], window[CLOSE_TS], window[CLOSE_ID] = price, time, number
     side = 1 if rows.is_buyer_maker[row] else 0
-    price_units, price_rest = units(price, POWERS[book.facts[PRICE_DIGITS]])
-    size_units, size_rest = units(quantity, POWERS[book.facts[SIZE_DIGITS]])
+    price_units, price_rest = units(price, book.facts[PRICE_DIGITS])
+    size_units, size_rest = units(quantity, book.facts[SIZE_DIGITS])
     add(money, BUY + side, BUY_REST + side, size_units, size_rest)
     paid = price_units * size_units
     paid_rest = fma(price_units, size_units, -paid) + (price_units * size_rest + price_rest * size_units)

@@ -168,7 +168,9 @@ def candle_of(prices: list[Decimal], sizes: list[Decimal]) -> Row:
     return row
 
 
-decimals = st.tuples(st.integers(1, 10**12), st.integers(0, 8)).map(lambda pair: Decimal(pair[0]).scaleb(-pair[1]))
+decimals = st.tuples(st.integers(1, 10**15 - 1) | st.integers(1, 1000), st.integers(0, 8)).map(
+    lambda pair: Decimal(pair[0]).scaleb(-pair[1])
+)
 
 
 @settings(max_examples=150, deadline=None)
@@ -191,6 +193,16 @@ def test_sizes_that_are_no_short_decimals_add_up_all_the_same(sizes: list[float]
 
     assert abs(math.fsum(sizes) - row["volume"]) <= math.ulp(row["volume"])
     assert abs(3 * math.fsum(sizes) - row["quote_volume"]) <= 2 * math.ulp(row["quote_volume"])
+
+
+def test_a_whale_beside_a_dust_trade_is_counted_to_the_last_digit() -> None:
+    """A double of 999999999999 does not tell hundred-millionths; its own digits do."""
+    sizes = [Decimal("999999999999"), Decimal("0.00000001"), Decimal("123456789.5"), Decimal("0.5")]
+
+    row = candle_of([Decimal("543300.19"), Decimal(1), Decimal("0.1"), Decimal("0.00000001")], sizes)
+
+    assert float(sum(sizes)) == row["volume"]
+    assert float("543300190011802378.760000015") == row["quote_volume"]
 
 
 def test_ten_tenths_are_one() -> None:
