@@ -51,6 +51,11 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="how long the candles in the files are (default: found out)",
     )
     parser.add_argument(
+        "--quiet-gaps",
+        action="store_true",
+        help="candles are left out only where nothing was traded: put flat ones there",
+    )
+    parser.add_argument(
         "--into", dest="candle_seconds", metavar="S,S", help="lengths of candles to make (default: as configured)"
     )
     where = parser.add_mutually_exclusive_group()
@@ -223,6 +228,7 @@ def _options(args: argparse.Namespace, rejects: Path, target: Path, advance: Cal
         columns=columns,
         time_unit=args.time_unit or "",
         candle_seconds=args.file_candle_seconds,
+        quiet_gaps=args.quiet_gaps,
         rejects_path=rejects,
         scratch_dir=next((folder for folder in (target, *target.parents) if folder.is_dir()), None),
         progress=count,
@@ -279,9 +285,13 @@ def _flow(group: _Group, flow: FlowSettings, *, strict: bool) -> FlowSettings:
 def _carry(group: _Group, flow: FlowSettings, sink: Sink) -> None:
     from tickcast.runners.pipeline import Pipeline
     from tickcast.sources.files.merge import merged
+    from tickcast.sources.files.quiet import fill_quiet
 
     pipeline = Pipeline(flow)
     frames = merged(group.files)
+    quiet_ms = max(file.quiet_ms for file in group.files)
+    if quiet_ms:
+        frames = fill_quiet(frames, group.candle_seconds, quiet_ms)
     if group.what == "candles":
         frames = rolled(frames, group.candle_seconds, flow.candle_seconds)
     for frame in frames:

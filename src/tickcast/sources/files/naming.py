@@ -38,7 +38,8 @@ def hints_of(path: Path, inner: str) -> Hints:
         what = "" if lean[4] == "quote" else "trades" if span == "tick" else "candles"
         day = datetime.strptime(lean[1], "%Y%m%d").replace(tzinfo=UTC)
         pair = spelled((lean[2] or path.parent.name).upper(), exchange)
-        return Hints(exchange, pair, what, {"second": 1, "minute": 60, "tick": 0}[span], int(day.timestamp()) * 1000)
+        seconds = {"second": 1, "minute": 60, "tick": 0}[span]
+        return Hints(exchange, pair, what, seconds, int(day.timestamp()) * 1000, quiet_gaps=True)
     return Hints(exchange, _pair(inner, exchange) or _pair(path.name, exchange))
 
 

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from tickcast.clock import DAY_MS
 from tickcast.errors import DataError
 from tickcast.events import Frame
 from tickcast.sources.files import candles, trades
@@ -33,6 +34,8 @@ from tickcast.sources.files.rules import Roled
 from tickcast.sources.files.runs import Runs
 from tickcast.sources.files.shapes import names_by_values
 from tickcast.sources.files.tables import Rows, Table
+
+HOUR_MS = 3_600_000
 
 
 class ReadResult:
@@ -60,6 +63,16 @@ class ReadResult:
         """Files that are equal in this can be read as one."""
         seen = self.understood
         return (seen.what, seen.exchange, seen.pair, seen.candle_seconds)
+
+    @property
+    def quiet_ms(self) -> int:
+        """Holes between candles that are shorter than this were quiet: a day at the user's word, an hour at a format's.
+
+        A longer one is more likely the end of what somebody kept than a market without trades.
+        """
+        if self._roles.what != "candles":
+            return 0
+        return DAY_MS if self.options.quiet_gaps else HOUR_MS if self._table.hints.quiet_gaps else 0
 
     def frames(self) -> Iterator[Frame]:
         """The rows in the order of time; once."""
@@ -138,6 +151,8 @@ class ReadResult:
             if not seconds:
                 seconds, how = candles.spacing_seconds(self.path, inner, columns, options.time_unit)
                 notes.append(f"candles of {seconds} seconds, told by {how}")
+            if self.quiet_ms:
+                notes.append(f"holes of less than {self.quiet_ms // HOUR_MS} h were quiet: flat candles are put there")
         else:
             self._ids = trades.id_rule(columns)
             notes += [self._ids.note] if self._ids.note else []

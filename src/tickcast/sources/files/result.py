@@ -31,6 +31,8 @@ class ReadOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Role to column name, for example {"time": "stamp"}; a column without a name is called by its place, from 1."""
     time_unit: str = ""
     candle_seconds: int = 0
+    quiet_gaps: bool = False
+    """Candles are left out only where nothing was traded, so that flat ones belong there."""
     rejects_path: Path | None = None
     scratch_dir: Path | None = None
     """Where rows wait that do not fit into memory; the system's own place for temporary files when not given."""

@@ -36,6 +36,8 @@ class Hints(NamedTuple):
     candle_seconds: int = 0
     day_ms: int = -1
     """The times count from this moment (Lean's files are of one day)."""
+    quiet_gaps: bool = False
+    """Candles are left out where nothing was traded."""
     committed_us: int = 0
     """Candles that start later were still forming."""
 

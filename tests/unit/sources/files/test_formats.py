@@ -31,7 +31,7 @@ def as_csv(folder: Path) -> Path:
 
 
 def as_csv_without_header(folder: Path) -> Path:
-    return text_file(folder, "\r\n".join(";".join(map(str, row)) for row in ROWS) + "\r\n")
+    return text_file(folder, "\ufeff" + "\r\n".join(";".join(map(str, row)) for row in ROWS) + "\r\n")
 
 
 def as_csv_in_gzip(folder: Path) -> Path:
@@ -58,7 +58,7 @@ def as_quoted_csv(folder: Path) -> Path:
 
 
 def as_json_lists(folder: Path) -> Path:
-    return text_file(folder, json.dumps(ROWS), "rows.json")
+    return text_file(folder, "\ufeff" + json.dumps(ROWS), "rows.json")
 
 
 def as_json_objects(folder: Path) -> Path:
@@ -203,14 +203,22 @@ def test_the_candle_that_kraken_was_still_forming_is_left_out(tmp_path: Path) ->
 
 
 def test_coinbase_names_the_makers_side_in_its_own_answers(tmp_path: Path) -> None:
-    answer = {"trades": [{"trade_id": "7", "product_id": "BTC-USD", "price": "100.5", "size": "1", "side": "BUY",
-                          "time": "2025-11-10T17:23:53Z"}]}  # fmt: skip
+    trade = {"trade_id": "7", "product_id": "BTC-USD", "price": "100.5", "size": "1", "time": "2025-11-10T17:23:53Z"}
+    lines = [json.dumps(trade | {"trade_id": at, "side": side}) for at, side in enumerate(["BUY", "SELL", "BUY"])]
+    path = text_file(tmp_path, "\n".join(lines), "trades.ndjson")
 
-    columns = taken(
-        read_file(text_file(tmp_path, json.dumps(answer), "t.json"), options=ReadOptions(exchange="coinbase"))
-    )
+    result = read_file(path, options=ReadOptions(exchange="coinbase", block_bytes=300))
 
-    assert columns["is_buyer_maker"].tolist() == [True]
+    assert taken(result)["is_buyer_maker"].tolist() == [True, False, True]
+    assert "maker_side=side" in str(result.understood)
+
+
+def test_a_second_pair_is_found_however_late_it_comes(tmp_path: Path) -> None:
+    lines = [f"{START_MS + at},{'ETHUSDT' if at == 50 else 'BTCUSDT'},{100 + at},1" for at in range(60)]
+    path = text_file(tmp_path, "\n".join(["time,symbol,price,quantity", *lines]))
+
+    with pytest.raises(DataError, match=r"several pairs \(BTCUSDT, ETHUSDT\); choose one with --pair"):
+        taken(read_file(path, options=ReadOptions(exchange="binance", block_bytes=256)))
 
 
 def test_columns_of_any_name_can_be_told_by_flags(tmp_path: Path) -> None:

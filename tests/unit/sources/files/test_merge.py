@@ -127,7 +127,8 @@ def test_a_file_that_starts_in_the_middle_of_another_leaves_no_blind_time(tmp_pa
 
 @pytest.mark.parametrize("batch_rows", [1, 3, 1000])
 def test_made_ids_do_not_depend_on_how_rows_are_batched(tmp_path: Path, batch_rows: int) -> None:
-    path = text_file(tmp_path, "".join(f"{1700000040 + at // 30},{90 + at},1\n" for at in range(100)))
+    micro = 1_700_000_040_000_000  # more than 16 of one microsecond: ids run on into the next
+    path = text_file(tmp_path, "".join(f"{micro + at // 30},{90 + at},1\n" for at in range(100)))
 
     expected = taken(opened(path))["trade_id"].tolist()
 
