@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tickcast.cli.common import add_json, add_settings, print_json, progress, say, settings_of, table
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from tickcast.config import FlowSettings, Settings
-    from tickcast.events import Columns, Frame
+    from tickcast.events import Frame
+    from tickcast.runners.imports import IntoDirectory, IntoTables
     from tickcast.sources.files.reader import ReadResult
     from tickcast.sources.files.result import ReadOptions
 
@@ -26,9 +27,6 @@ EPILOG = """examples:
   tickcast import odd.csv --exchange binance --pair BTCUSDT --columns time=stamp,price=last,quantity=size --json
 """
 REJECTS_FILE = "import-rejects.csv"
-IMPORTS_FILE = "imports.ndjson"
-"""In a data directory: what was imported, for whoever asks where rows came from that no journal tells of."""
-COMMIT_ROWS = 50_000
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -84,13 +82,13 @@ def run(args: argparse.Namespace) -> int:
                 say(f"  {note}")
         made_with, asked = _made_with(args, settings), args.out is None or args.candle_seconds is not None
         flows = [_flow(group, made_with, strict=asked) for group in groups]
-        sink: Any = _Files(args.out) if args.out is not None else _Store(settings, flows, results)
-        with sink:
+        with _target(args, settings, flows) as into:
             for group, flow in zip(groups, flows, strict=True):
-                _carry(group, flow, sink)
+                for frame in _frames(group, flow):
+                    into.take(frame, flow)
     summary = {
         "files": [_report(result) for result in results],
-        **sink.summary(),
+        **into.summary(),
         "rejects_file": str(rejects) if any(result.rejects.count for result in results) else None,
     }
     if args.json:
@@ -98,101 +96,6 @@ def run(args: argparse.Namespace) -> int:
     else:
         _print(results, summary)
     return 0
-
-
-class Sink(Protocol):
-    """Where the rows go."""
-
-    def write(self, frame: Frame) -> None:
-        """Take the rows of one frame."""
-        ...
-
-
-class _Files:
-    """Parquet files, as `tickcast replay --out` writes them."""
-
-    def __init__(self, out: Path) -> None:
-        from tickcast.store.parquet import ParquetSink
-
-        self.out, self._sink = out, ParquetSink(out)
-        self.write = self._sink.write
-
-    def __enter__(self) -> _Files:
-        return self
-
-    def __exit__(self, *raised: Any) -> None:
-        self._sink.__exit__(*raised)
-
-    def summary(self) -> dict[str, Any]:
-        results = self._sink.results
-        return {"out": str(self.out), "tables": results.counts(), "digest": results.hexdigest()}
-
-
-class _Store:
-    """The store of a data directory; its checkpoint is left as it is, so a live flow goes on where it was."""
-
-    def __init__(self, settings: Settings, flows: Sequence[FlowSettings], results: Sequence[ReadResult]) -> None:
-        self._root, self._flow, self._results = settings.data_dir, flows[0], results
-        self._pending: list[Frame] = []
-        self._rows = 0
-        self._tables: dict[str, int] = {}
-
-    def __enter__(self) -> _Store:
-        from tickcast.journal.lock import DataDirLock
-        from tickcast.runners.datadir import STORE_FILE, hold_flow
-        from tickcast.store.duckdb import DuckStore
-
-        self._lock = DataDirLock(self._root)
-        self._lock.acquire()
-        try:
-            hold_flow(self._root, self._flow)
-            self._store = DuckStore(self._root / STORE_FILE)
-        except BaseException:
-            self._lock.release()
-            raise
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *rest: Any) -> None:
-        from tickcast.clock import SystemClock, utc_day
-
-        try:
-            if kind is None:
-                self._commit()
-                self._store.roll_ticks(utc_day(SystemClock().now_ns() // 1_000_000))
-                self._note()
-        finally:
-            self._store.close()
-            self._lock.release()
-
-    def write(self, frame: Frame) -> None:
-        self._pending.append(frame)
-        self._rows += len(frame)
-        self._tables[frame.kind] = self._tables.get(frame.kind, 0) + len(frame)
-        if self._rows >= COMMIT_ROWS:
-            self._commit()
-
-    def _commit(self) -> None:
-        self._store.commit(self._pending, None)
-        self._pending, self._rows = [], 0
-
-    def _note(self) -> None:
-        import msgspec
-
-        with (self._root / IMPORTS_FILE).open("ab") as stream:
-            for result in self._results:
-                line = {
-                    "file": result.path.name,
-                    "what": result.understood.what,
-                    "exchange": result.understood.exchange,
-                    "pair": result.understood.pair,
-                    "from_ms": result.first_ms,
-                    "until_ms": result.last_ms,
-                    "rows": result.rows,
-                }
-                stream.write(msgspec.json.encode(line) + b"\n")
-
-    def summary(self) -> dict[str, Any]:
-        return {"data_dir": str(self._root), "tables": self._tables}
 
 
 class _Group(NamedTuple):
@@ -282,49 +185,31 @@ def _flow(group: _Group, flow: FlowSettings, *, strict: bool) -> FlowSettings:
     return msgspec.structs.replace(flow, candle_seconds=(group.candle_seconds,))
 
 
-def _carry(group: _Group, flow: FlowSettings, sink: Sink) -> None:
-    from tickcast.runners.pipeline import Pipeline
+def _target(args: argparse.Namespace, settings: Settings, flows: Sequence[FlowSettings]) -> IntoTables | IntoDirectory:
+    from tickcast.errors import DataError
+    from tickcast.runners.imports import IntoDirectory, IntoTables
+
+    if args.out is not None:
+        return IntoTables(args.out)
+    if len(set(flows)) > 1:
+        raise DataError(
+            str(settings.data_dir),
+            "holds candles of one set of lengths and these files would make several, so nothing was imported",
+            "import them one by one with --into",
+        )
+    return IntoDirectory(settings, flows[0])
+
+
+def _frames(group: _Group, flow: FlowSettings) -> Iterator[Frame]:
+    from tickcast.runners.imports import rolled
     from tickcast.sources.files.merge import merged
     from tickcast.sources.files.quiet import fill_quiet
 
-    pipeline = Pipeline(flow)
     frames = merged(group.files)
     quiet_ms = max(file.quiet_ms for file in group.files)
     if quiet_ms:
         frames = fill_quiet(frames, group.candle_seconds, quiet_ms)
-    if group.what == "candles":
-        frames = rolled(frames, group.candle_seconds, flow.candle_seconds)
-    for frame in frames:
-        for output in pipeline.push_frame(frame):
-            sink.write(output)
-
-
-def rolled(frames: Iterator[Frame], have_seconds: int, want_seconds: tuple[int, ...]) -> Iterator[Frame]:
-    """Candles of the lengths asked for, each when the last one it is made of has come."""
-    import numpy as np
-
-    from tickcast.events import CANDLES, concat
-
-    if want_seconds == (have_seconds,):
-        yield from frames
-        return
-    waiting = {seconds: CANDLES.empty() for seconds in want_seconds if seconds != have_seconds}
-    for frame in frames:
-        parts = [frame.columns] if have_seconds in want_seconds else []
-        for seconds, rest in waiting.items():
-            made, waiting[seconds] = _roll(concat([rest, frame.columns]), seconds, frame.low_ms)
-            parts.append(made)
-        joined = concat(parts)
-        order = np.lexsort((joined["candle_seconds"], joined["window_end_ms"]))
-        yield frame.with_columns("candles", {name: column[order] for name, column in joined.items()})
-
-
-def _roll(rows: Columns, seconds: int, low_ms: int) -> tuple[Columns, Columns]:
-    from tickcast.candles.rollup import roll_up
-
-    whole = rows["window_start_ms"] < low_ms // (seconds * 1000) * (seconds * 1000)
-    done = {name: column[whole] for name, column in rows.items()}
-    return roll_up(done, seconds), {name: column[~whole] for name, column in rows.items()}
+    return rolled(frames, group.candle_seconds, flow.candle_seconds) if group.what == "candles" else frames
 
 
 def _report(result: ReadResult) -> dict[str, Any]:

@@ -10,13 +10,16 @@ Kill it anywhere: what was journaled after the last checkpoint is read again fro
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from types import TracebackType
 
 from tickcast.clock import Clock
 from tickcast.config import Settings
-from tickcast.errors import TickcastError
+from tickcast.errors import StoreError, TickcastError
 from tickcast.events import Frame
+from tickcast.journal.files import days_before
 from tickcast.journal.journal import Journal
 from tickcast.journal.lock import DataDirLock
 from tickcast.journal.quarantine import Quarantine
@@ -33,14 +36,20 @@ PENDING_ROWS_MAX = 100_000
 """Outputs that wait for a checkpoint; at this many a checkpoint is taken at once, whatever the time."""
 SNAPSHOT_BYTES_A_SECOND = 8 << 20
 """States of a day of one-second candles are megabytes: checkpoints stand as far apart as this rate of writing wants."""
+NOTES_MAX = 100
+"""Notes that wait to be told; of more, the oldest are forgotten."""
 
 
 class Embedded:
-    """A data directory at work. As a context manager it locks and repairs, and at the end checkpoints."""
+    """A data directory at work. As a context manager it locks and repairs, and at a clean end checkpoints.
+
+    All that is journaled is computed: which pairs are wanted is for the feeds to know. Otherwise `verify`, which knows
+    the journal alone, would find other rows.
+    """
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self.settings, self.clock = settings, clock
-        self.pipeline = Pipeline(settings.flow, settings.pairs)
+        self.pipeline = Pipeline(settings.flow)
         self.intake = Intake(self.pipeline)
         self.status = Status(clock)
         self._pending: list[Frame] = []
@@ -49,44 +58,50 @@ class Embedded:
         self._committed_s = clock.monotonic_s()
         self._moved: set[str] = set()
         self._pause_s = 0.0
+        self._half_taken = False
         self._day = ""
         self._housework: threading.Thread | None = None
-        self.chores: list[str] = []
+        self._notes: deque[str] = deque(maxlen=NOTES_MAX)
+        self._held = ExitStack()
 
     def __enter__(self) -> Embedded:
         root = self.settings.data_dir
-        self._lock = DataDirLock(root)
-        self._lock.__enter__()
-        try:
+        with ExitStack() as held:
+            held.enter_context(DataDirLock(root))
             hold_flow(root, self.settings.flow)
             self.quarantine = Quarantine(root, clock=self.clock)
-            self.journal = Journal(
-                root,
-                fsync_ms=self.settings.fsync_ms,
-                clock=self.clock,
-                keep_days=self.settings.journal_keep_days,
-                quarantine=self.quarantine,
+            self.journal = held.enter_context(
+                Journal(
+                    root,
+                    fsync_ms=self.settings.fsync_ms,
+                    clock=self.clock,
+                    keep_days=self.settings.journal_keep_days,
+                    quarantine=self.quarantine,
+                )
             )
-            self.chores += self.journal.repaired
-            self.store = DuckStore(root / STORE_FILE)
-        except BaseException:
-            self._lock.__exit__(None, None, None)
-            raise
+            self._notes += self.journal.repaired
+            self.store = held.enter_context(DuckStore(root / STORE_FILE))
+            self._held = held.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            if not isinstance(error, Exception):  # a clean end or Ctrl-C: what was computed is kept
-                self.checkpoint()
-        finally:
-            if self._housework is not None:
-                self._housework.join()
-            self.store.close()
-            self.journal.close()
-            self.quarantine.close()
-            self._lock.__exit__(kind, error, trace)
+        """After an error, or Ctrl-C in the middle of a message, the next start reads on from the last checkpoint."""
+        with self._held:
+            try:
+                if error is None:
+                    self.checkpoint()
+            finally:
+                if self._housework is not None:
+                    self._housework.join()
+
+    def notes(self) -> list[str]:
+        """What was repaired, sealed, deleted or could not be done since this was last asked; a line for people each."""
+        told = [self._notes.popleft() for _ in range(len(self._notes))]
+        told += self.quarantine.notes
+        self.quarantine.notes.clear()
+        return told
 
     def warm_up(self) -> None:
         """Compile every kernel of this flow now, so that the first live minute does not wait for a compiler."""
@@ -102,7 +117,7 @@ class Embedded:
         for exchange in self.journal.exchanges():
             after = found.positions.get(exchange)
             for block, _ in self.journal.read(exchange, None if after is None else Position(*after)):
-                self._take(block)
+                self._take([block])
                 read = sum(self.intake.messages.values())
                 advance(read)
                 if self._pending_rows >= PENDING_ROWS_MAX:
@@ -126,26 +141,36 @@ class Embedded:
         """Journal some messages, then carry them through all stages."""
         if messages:
             began_s = self.clock.monotonic_s()
-            for block in self.journal.append(messages):
-                self._take(block)
+            self._take(self.journal.append(messages))
             self.status.spent(self.clock.monotonic_s() - began_s)
         return len(messages)
 
     def checkpoint(self) -> None:
         """Outputs, states and the journal's position, together or not at all."""
+        if self._half_taken:
+            raise StoreError(
+                str(self.settings.data_dir),
+                "was stopped in the middle of a message, so no checkpoint was written",
+                "start again: what was journaled is read again from the last checkpoint",
+            )
         if self._moved or self._pending:
             self.journal.sync()
             positions = {name: (at.day, at.offset) for name in self._moved for at in [self.journal.position(name)]}
             snapshots = self.pipeline.snapshots(changed_only=True)
             self._write(Checkpoint(positions, snapshots))
+            self.pipeline.settled()
             self._moved.clear()
             self._pause_s = sum(map(len, snapshots.values())) / SNAPSHOT_BYTES_A_SECOND
         self._committed_s = self.clock.monotonic_s()
         self._keep_house()
 
     def _keep_house(self) -> None:
-        """When all exchanges have reached a new day: seal, expire and roll the days before, beside the flow."""
-        day = min((self.journal.position(exchange).day for exchange in self.journal.exchanges()), default="")
+        """When the exchanges have reached a new day: seal, expire and roll the days before, beside the flow.
+
+        One that is behind is waited for, but for a day at most: it may never come again.
+        """
+        days = [self.journal.position(exchange).day for exchange in self.journal.exchanges()]
+        day = max(min(days), days_before(max(days), 1)) if days else ""
         busy = self._housework is not None and self._housework.is_alive()
         if day <= self._day or busy:
             return
@@ -154,33 +179,49 @@ class Embedded:
         self._housework.start()
 
     def _tidy_up(self, day: str) -> None:
-        try:
-            sealed, expired = self.journal.seal_closed(day), self.journal.expire(day)
-            note_expired(self.settings.data_dir, [name.partition("/")[2] for name in expired])
-            self.store.roll_ticks(day)
-            self.quarantine.expire(day, self.settings.journal_keep_days)
-            self.chores += [f"sealed {name}" for name in sealed]
-            self.chores += [f"deleted {name}, as retention asks" for name in expired]
-        except TickcastError as exc:  # nothing is lost by not tidying: it is tried again on the next day, and said
-            self.chores.append(str(exc))
+        chores: tuple[Callable[[str], object], ...] = (self._seal, self._expire, self.store.roll_ticks)
+        for chore in chores:
+            try:
+                chore(day)
+            except TickcastError as exc:  # nothing is lost by not tidying: it is said, and tried again on the next day
+                self._notes.append(str(exc))
+
+    def _seal(self, day: str) -> None:
+        self._notes += [f"sealed {name}" for name in self.journal.seal_closed(day)]
+
+    def _expire(self, day: str) -> None:
+        """The mark comes first: a crash in between must not leave a journal that looks whole and is not."""
+        note_expired(self.settings.data_dir, [gone for _, gone in self.journal.due(day)])
+        expired = self.journal.expire(day) + self.quarantine.expire(day, self.settings.journal_keep_days)
+        self._notes += [f"deleted {name}, as retention asks" for name in expired]
 
     def settle(self) -> None:
         """Write outputs without moving the checkpoint, so that a long recovery stays within memory."""
         self._write(None)
 
+    def settle_when_full(self) -> None:
+        """For callers that hand in messages themselves, without a clock's rhythm: keep within memory."""
+        if self._pending_rows >= PENDING_ROWS_MAX:
+            self.checkpoint()
+
     def _write(self, checkpoint: Checkpoint | None) -> None:
         """Quarantine is a log for people: a crash between the two can repeat a line there, never lose one."""
-        for exchange, rejects in self._rejects:
+        while self._rejects:
+            exchange, rejects = self._rejects[0]
             self.quarantine.add(rejects, exchange)
-        self._rejects = []
+            del self._rejects[0]
         self.store.commit(self._pending, checkpoint)
         self._pending, self._pending_rows = [], 0
 
-    def _take(self, block: Block) -> None:
-        outputs = self.intake.take(block)
-        self._moved.add(block.exchange)
-        if outputs.rejects:
-            self._rejects.append((block.exchange, outputs.rejects))
-        self._pending.extend(outputs.frames)
-        self._pending_rows += sum(map(len, outputs.frames)) + len(outputs.rejects)
-        self.status.note(block.exchange, outputs)
+    def _take(self, blocks: Sequence[Block]) -> None:
+        """All of what was journaled together; until it is through, no checkpoint may say that it was."""
+        self._half_taken = True
+        for block in blocks:
+            outputs = self.intake.take(block)
+            self._moved.add(block.exchange)
+            if outputs.rejects:
+                self._rejects.append((block.exchange, outputs.rejects))
+            self._pending.extend(outputs.frames)
+            self._pending_rows += sum(map(len, outputs.frames)) + len(outputs.rejects)
+            self.status.note(block.exchange, outputs)
+        self._half_taken = False

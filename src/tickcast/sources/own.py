@@ -25,6 +25,8 @@ class _Frame(msgspec.Struct):
     pair: str
     low_ms: int
     columns: dict[str, list[Any]]
+    blind_from_ms: int = 0
+    fetched_ms: int = 0
 
 
 _decode_frame = msgspec.json.Decoder(_Frame).decode
@@ -39,13 +41,14 @@ def alive(venue_ms: int) -> bytes:
     return b'{"tickcast":"alive","venue_ms":%d}' % venue_ms
 
 
-def frame_message(frame: Frame) -> bytes:
-    """A frame as a message; floats are written so that they read back bit for bit, NaN as null."""
+def frame_message(frame: Frame, fetched_ms: int = 0) -> bytes:
+    """A frame as a message, and when it was fetched; floats are written to read back bit for bit, NaN as null."""
     columns = {
         name: [None if value != value else value for value in column.tolist()] for name, column in frame.columns.items()
     }
-    body = {"kind": frame.kind, "pair": frame.pair, "low_ms": frame.low_ms, "columns": columns}
-    return msgspec.json.encode({"tickcast": "frame", **body})
+    head = {"tickcast": "frame", "kind": frame.kind, "pair": frame.pair, "low_ms": frame.low_ms}
+    tail = {"blind_from_ms": frame.blind_from_ms, "fetched_ms": fetched_ms}
+    return msgspec.json.encode({**head, "columns": columns, **tail})
 
 
 def read_frame(exchange: str, raw: bytes) -> Frame:
@@ -63,7 +66,7 @@ def read_frame(exchange: str, raw: bytes) -> Frame:
         raise WireError(f"{exchange}/frame", f"can not be read ({exc})", "import the file again") from exc
     if len({len(column) for column in typed.values()}) != 1:
         raise WireError(f"{exchange}/frame", "has columns of different lengths", "import the file again")
-    return Frame(body.kind, exchange, body.pair, body.low_ms, typed)
+    return Frame(body.kind, exchange, body.pair, body.low_ms, typed, body.blind_from_ms)
 
 
 def _column(code: str, values: list[Any]) -> np.ndarray[Any, Any]:

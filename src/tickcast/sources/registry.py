@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
-from tickcast.errors import ConfigError
+from tickcast.errors import ConfigError, WireError
 from tickcast.sources import own
 from tickcast.sources.binance import Binance
 from tickcast.sources.coinbase import TYPE_NOISE, Coinbase
-from tickcast.sources.contract import Mapper
+from tickcast.sources.contract import Event, Mapper
 from tickcast.sources.kraken import Kraken
 
 _MAPPERS: dict[str, Callable[[], Mapper]] = {"binance": Binance, "coinbase": Coinbase, "kraken": Kraken}
 EXCHANGES = tuple(_MAPPERS)
 _COINBASE_TYPES = TYPE_NOISE | {"match", "last_match", "ticker", "heartbeat", "error"}
+
+
+class OnlyOurs:
+    """For exchanges of which we know rows that a user imported, and no dialect."""
+
+    def __init__(self, exchange: str) -> None:
+        self.exchange = exchange
+
+    def map_message(self, raw: bytes) -> Sequence[Event]:  # noqa: ARG002
+        """Refuse: what is ours never comes here."""
+        raise WireError(f"{self.exchange}/message", "no mapper reads this exchange's messages", "import its files")
 
 
 def mapper_for(exchange: str) -> Mapper:

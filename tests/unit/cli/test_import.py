@@ -15,6 +15,7 @@ from tests.unit.sources.files.files import MINUTE_MS, START_MS, candle_file, can
 from tickcast.cli.main import main
 from tickcast.journal.lock import DataDirLock
 from tickcast.runners.datadir import STORE_FILE, flow_of
+from tickcast.runners.verify import verify
 from tickcast.store.duckdb import DuckStore
 
 MARKET = ["--exchange", "binance", "--pair", "BTCUSDT"]
@@ -113,13 +114,18 @@ def test_an_import_into_the_store_can_be_asked_for_and_done_twice(tmp_path: Path
             ("BTCUSDT", 30, 130.0)
         ]
         assert store.query("SELECT count(*) FROM features").rows == [(30,)]
-        assert store.load_checkpoint().positions == {}
-    noted = [json.loads(line) for line in (tmp_path / "data" / "imports.ndjson").read_bytes().splitlines()]
-    assert noted[0] == noted[1]
-    assert noted[0] == {
-        "file": "rows.csv", "what": "candles", "exchange": "binance", "pair": "BTCUSDT", "from_ms": START_MS,
-        "until_ms": START_MS + 29 * MINUTE_MS, "rows": 30,
-    }  # fmt: skip
+
+
+def test_what_was_imported_can_be_verified_like_everything_else(tmp_path: Path, said: Any) -> None:
+    said(candle_file(tmp_path, candle_lines(30)), *MARKET, "--data-dir", "data")
+    trades = [(at, START_MS + 90_000_000 + at * 500, 100.0 + at % 3, 1.0) for at in range(400)]
+    said(trade_file(tmp_path, trades), "--exchange", "elsewhere", "--pair", "ETHUSDT", "--data-dir", "data")
+
+    verdict = verify(tmp_path / "data")
+
+    assert verdict.holds, verdict.sentence
+    assert verdict.tables["candles"].same > 30
+    assert verdict.tables["ticks_features"].same == 400
 
 
 def test_old_ticks_are_moved_to_day_files(tmp_path: Path, said: Any) -> None:

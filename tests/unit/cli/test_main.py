@@ -47,7 +47,9 @@ def test_what_is_wrong_is_one_sentence_and_exit_code_2(capsys: pytest.CaptureFix
     assert "\n" not in said
 
 
-def test_a_setting_with_a_slip_is_met_with_the_right_spelling(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_setting_with_a_slip_is_met_with_the_right_spelling(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "t.toml").write_text("candle_second = [60]")
 
     code = main(["sql", "SELECT 1", "--config", str(tmp_path / "t.toml")])

@@ -1,0 +1,37 @@
+"""Makes docs/demo.svg from a real run: `uv run python docs/make_demo_picture.py`."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+
+from tickcast.cli.view import picture
+from tickcast.clock import SystemClock
+from tickcast.config import Settings
+from tickcast.runners.demo import Demo, DemoOptions
+
+TARGET = Path(__file__).parent / "demo.svg"
+
+
+def main() -> None:
+    """Run the demo for a while at sixty times real time, and keep the last frame of its view."""
+    console = Console(width=150, record=True, file=(Path(tempfile.mkdtemp()) / "screen").open("w"))
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(data_dir=Path(folder) / "tickcast-demo", port=0)
+        demo = Demo(settings, DemoOptions(seconds=60, speed=60), SystemClock())
+        demo.run(
+            lambda demo: None if picture(demo) else None
+        )  # looked at all the time, as in a terminal, so that rates are known
+        demo.phase = "live"
+        demo.address = "http://127.0.0.1:8000"
+        demo.settings = Settings(data_dir=Path("tickcast-demo"))
+        console.print(picture(demo))
+    drawn = console.export_svg(title="uv run tickcast demo")
+    TARGET.write_text(re.sub(r"@font-face \{.*?\}", "", drawn, flags=re.DOTALL), encoding="utf-8")  # no outside fonts
+
+
+if __name__ == "__main__":
+    main()
