@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tickcast.cli.view import picture
+from tickcast.cli.view import picture, watching
 from tickcast.clock import SystemClock
 from tickcast.config import Settings
 from tickcast.runners.demo import Demo, DemoOptions
@@ -22,9 +22,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(data_dir=Path(folder) / "tickcast-demo", port=0)
         demo = Demo(settings, DemoOptions(seconds=60, speed=60), SystemClock())
-        demo.run(
-            lambda demo: None if picture(demo) else None
-        )  # looked at all the time, as in a terminal, so that rates are known
+        with watching(Console(width=150, file=console.file)) as show:
+            demo.run(show)
         demo.phase = "live"
         demo.address = "http://127.0.0.1:8000"
         demo.settings = Settings(data_dir=Path("tickcast-demo"))
