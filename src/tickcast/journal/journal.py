@@ -234,19 +234,25 @@ class Journal:
                     file.close()
                 self._days[exchange] = next_day(day)
 
-    def expire(self, today: str) -> list[str]:
-        """Delete sealed days that are older than `keep_days` (0 keeps all); says which."""
-        gone: list[str] = []
+    def due(self, today: str) -> list[tuple[str, str]]:
+        """The sealed days that are older than `keep_days` (0 keeps all), as (exchange, day)."""
+        found: list[tuple[str, str]] = []
         if self._keep_days <= 0:
-            return gone
+            return found
         oldest = days_before(today, self._keep_days)
         for exchange in list_exchanges(self.root):
             folder = exchange_dir(self.root, exchange)
             for day in list_days(folder):
-                sealed = sealed_path(folder, day)
-                if day < oldest and sealed.exists() and not plain_path(folder, day).exists():
-                    _delete(sealed)
-                    gone.append(f"{exchange}/{day}")
+                if day < oldest and sealed_path(folder, day).exists() and not plain_path(folder, day).exists():
+                    found.append((exchange, day))
+        return found
+
+    def expire(self, today: str) -> list[str]:
+        """Delete the days that are due; says which."""
+        gone: list[str] = []
+        for exchange, day in self.due(today):
+            _delete(sealed_path(exchange_dir(self.root, exchange), day))
+            gone.append(f"{exchange}/{day}")
         return gone
 
     def close(self) -> None:

@@ -31,13 +31,7 @@ def hold_flow(root: Path, settings: FlowSettings) -> None:
     """Write the settings of a new directory; refuse others than an old one was made with."""
     known = flow_of(root)
     if known is None:
-        path = root / FLOW_FILE
-        partial = path.with_suffix(".new")
-        try:
-            partial.write_bytes(msgspec.json.format(msgspec.json.encode(settings), indent=1))
-            partial.replace(path)
-        except OSError as exc:
-            raise StoreError(str(path), f"can not be written ({exc.strerror})", "name a writable --data-dir") from exc
+        write_whole(root / FLOW_FILE, msgspec.json.format(msgspec.json.encode(settings), indent=1))
     elif known != settings:
         for name in FlowSettings.__struct_fields__:
             was, now = getattr(known, name), getattr(settings, name)
@@ -50,18 +44,40 @@ def hold_flow(root: Path, settings: FlowSettings) -> None:
 
 
 def note_expired(root: Path, days: list[str]) -> None:
-    """Remember which journal days retention has taken: what depends on them can not be recomputed any more."""
-    if days:
-        (root / EXPIRED_FILE).write_text(max(days), encoding="ascii")
+    """Remember which journal days retention takes, before it does: what depends on them can not be recomputed."""
+    noted = _expired_day(root)
+    if days and max(days) > noted:
+        write_whole(root / EXPIRED_FILE, max(days).encode())
 
 
 def expired_until_ms(root: Path) -> int:
     """The end of the last journal day that retention has taken; 0 while the journal is whole."""
+    day = _expired_day(root)
+    return int(datetime.strptime(day, "%Y%m%d").replace(tzinfo=UTC).timestamp() * 1000) + DAY_MS if day else 0
+
+
+def _expired_day(root: Path) -> str:
+    path = root / EXPIRED_FILE
     try:
-        day = datetime.strptime((root / EXPIRED_FILE).read_text(encoding="ascii").strip(), "%Y%m%d")
-    except (FileNotFoundError, ValueError):
-        return 0
-    return int(day.replace(tzinfo=UTC).timestamp() * 1000) + DAY_MS
+        day = path.read_text(encoding="ascii").strip()
+        datetime.strptime(day, "%Y%m%d")
+    except FileNotFoundError:
+        return ""
+    except (OSError, ValueError) as exc:
+        raise StoreError(
+            str(path), f"can not be read ({exc})", "write the last deleted day into it, as 20240808"
+        ) from exc
+    return day
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a small file so that it is there whole, or as it was."""
+    unfinished = path.with_name(path.name + ".new")
+    try:
+        unfinished.write_bytes(data)
+        unfinished.replace(path)
+    except OSError as exc:
+        raise StoreError(str(path), f"can not be written ({exc.strerror})", "name a writable --data-dir") from exc
 
 
 def must_exist(root: Path) -> None:

@@ -53,6 +53,7 @@ class Pipeline:
         """The input has ended for good (a replay, not a pause): let go of rows that still waited."""
         outputs = Outputs([], [])
         for exchange, state in self.framers.items():
+            self._touched.add((self.framer.name, exchange))
             framed = self.framer.finish(state, exchange)
             outputs.rejects.extend(framed.rejects)
             for frame in framed.frames:
@@ -80,7 +81,7 @@ class Pipeline:
         return [one for one in carried if one.kind != "trades" and len(one)]
 
     def snapshots(self, *, changed_only: bool = False) -> dict[SnapshotKey, bytes]:
-        """States as bytes; with `changed_only`, those that were touched since it was last asked so."""
+        """States as bytes; with `changed_only`, those that were touched since the last `settled`."""
         stage_of = {hop.name: stage for hop, stage in self.stages}
         taken: dict[SnapshotKey, bytes] = {}
         for exchange, framer_state in self.framers.items():
@@ -89,9 +90,11 @@ class Pipeline:
         for (name, key), state in self.states.items():
             if not changed_only or (name, key) in self._touched:
                 taken[name, key] = stage_of[name].snapshot(state)
-        if changed_only:
-            self._touched.clear()
         return taken
+
+    def settled(self) -> None:
+        """The states as they are now are kept; only then may a checkpoint leave one out."""
+        self._touched.clear()
 
     def restore(self, snapshots: Mapping[SnapshotKey, bytes]) -> None:
         """Take up states that `snapshots` gave."""

@@ -75,13 +75,17 @@ def _recompute(
     pending: list[Frame] = []
     for place, exchange in enumerate(sorted(ends)):
         for block, position in journal.read(exchange):
-            pending.extend(intake.take(block).frames)
+            day, offset = ends[exchange]
+            if position > (day, offset):  # what was journaled after the checkpoint has no rows in the store yet
+                started = position.offset - len(block.lines)
+                block = block._replace(lines=block.lines[: max(0, offset - started) if position.day == day else 0])
+            if block.lines:
+                pending.extend(intake.take(block).frames)
             if rows_of(pending) >= COMMIT_ROWS:
                 again.commit(pending, None)
                 pending = []
-            day, offset = ends[exchange]
             share = position.offset / offset if position.day == day and offset else 0.0
-            advance((place + share) / len(ends))
+            advance((place + min(share, 1.0)) / len(ends))
             if position >= (day, offset):
                 break
     again.commit(pending, None)
@@ -177,8 +181,8 @@ def _difference(where: str, left: Columns | None, right: Columns | None, row: in
         return f"{at}: {'only the journal' if left is None else 'only the store'} has this row"
     for name in left:
         if name not in right or _unequal({name: left[name][row : row + 1]}, {name: right[name][row : row + 1]})[0]:
-            again = right[name][row] if name in right else "absent"
-            return f"{at}: {name} is {left[name][row]!r} in the store and {again!r} recomputed"
+            again = repr(right[name][row].item()) if name in right else "absent"
+            return f"{at}: {name} is {left[name][row].item()!r} in the store and {again} recomputed"
     return f"{at}: differs"
 
 
