@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from tickcast.runners.pipeline import Outputs, Pipeline
+from tickcast.sources import own
 from tickcast.sources.blocks import map_block
 from tickcast.sources.contract import Block, Mapper
 from tickcast.sources.registry import EXCHANGES, OnlyOurs, mapper_for
@@ -12,25 +13,26 @@ from tickcast.sources.registry import EXCHANGES, OnlyOurs, mapper_for
 REASONS_MAX = 100
 """Distinct reasons that are counted by name; what comes beyond is counted as "other"."""
 
-
-_FRAME_MARK = b',"m":{"tickcast":"frame",'
+_ALIVE_MARK = own.MARK + b'"alive"'
 
 
 def runs_of(block: Block) -> list[Block]:
     """The block, cut so that a line of imported rows stands alone: it must not overtake the lines before it.
 
+    A cut too many is harmless, so whatever might be such a line counts as one.
+
     >>> [len(run.lines) for run in runs_of(Block("x", b'{"r":1,"x":"x","m":{}}\\n'))]
     [23]
     """
-    if _FRAME_MARK not in block.lines:
+    if block.lines.count(own.MARK) == block.lines.count(_ALIVE_MARK):
         return [block]
     runs: list[list[bytes]] = [[]]
-    for line in block.lines.splitlines(keepends=True):
-        if _FRAME_MARK in line:
+    for line in block.lines.split(b"\n"):
+        if line.count(own.MARK) != line.count(_ALIVE_MARK):
             runs += [[line], []]
-        else:
+        elif line:
             runs[-1].append(line)
-    return [Block(block.exchange, b"".join(run)) for run in runs if run]
+    return [Block(block.exchange, b"\n".join(run) + b"\n") for run in runs if run]
 
 
 class Intake:

@@ -119,7 +119,8 @@ def test_our_own_proof_of_life_is_read_for_every_exchange(exchange: str) -> None
 
 @pytest.mark.parametrize("exchange", ["binance", "kraken"])
 def test_frames_that_a_user_imported_come_out_ready(exchange: str) -> None:
-    frame = Frame("trades", exchange, "BTC/USD", 9, TRADES.rows([{"trade_id": 1, "price": 0.1}]))
+    trade = {"trade_id": 1, "price": 0.1, "quantity": 2.0, "timestamp_ms": 9}
+    frame = Frame("trades", exchange, "BTC/USD", 9, TRADES.rows([trade]))
     rows = read(exchange, encode_line(0, exchange, own.frame_message(frame)) + encode_line(0, exchange, own.alive(1)))
 
     assert [("BTC/USD", 9, [0.1])] == [(f.pair, f.low_ms, f.columns["price"].tolist()) for f in rows.frames]
