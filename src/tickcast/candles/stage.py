@@ -201,4 +201,6 @@ def _columns(out: Issue, issued: int) -> Columns:
 def _warm() -> None:
     stage = Candles(FlowSettings())
     rows = [{"trade_id": k, "first_id": k, "price": 1.0, "quantity": 1.0, "timestamp_ms": k * 60_000} for k in (1, 2)]
-    stage.step(stage.new(), Frame("trades", "", "", 0, TRADES.rows(rows)))
+    state = stage.new()
+    stage.step(state, Frame("trades", "", "", 0, TRADES.rows(rows)))
+    stage.restore(stage.snapshot(state))

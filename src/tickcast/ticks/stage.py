@@ -150,4 +150,6 @@ def _grow(state: TicksState) -> None:
 def _warm() -> None:
     stage = Ticks(FlowSettings())
     rows = [{"trade_id": k, "first_id": k, "price": 1.0, "timestamp_ms": k} for k in (1, 2)]
-    stage.step(stage.new(), Frame("trades", "", "", 0, TRADES.rows(rows)))
+    state = stage.new()
+    stage.step(state, Frame("trades", "", "", 0, TRADES.rows(rows)))
+    stage.restore(stage.snapshot(state))
