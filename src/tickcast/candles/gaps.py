@@ -17,7 +17,6 @@ from tickcast.candles.layout import (
     CHAIN,
     CLOSED,
     DAMAGED,
-    EVIDENCE,
     FROM,
     HEAD,
     HEADER,
@@ -106,7 +105,7 @@ def move(book: Book, k: int, to: int) -> None:
 def go_blind(book: Book, since: int, until: int) -> None:
     """Remember that nothing was observed from `since` until `until`."""
     facts, blinds = book.facts, book.blinds
-    if facts[EVIDENCE] < 0 or until <= since:
+    if until <= since:
         return
     count = facts[BLIND_COUNT]
     if count == BLINDS:

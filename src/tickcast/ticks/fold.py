@@ -176,5 +176,5 @@ def fold(
         ticks += 1
         row += 1
     facts[USED] = used
-    facts[LOW] = max(low, low_ms) if row == len(trade_id) else low
+    facts[LOW] = max(low, low_ms)
     return row, ticks

@@ -37,6 +37,27 @@ def test_missing_ids_make_every_candle_partial_that_they_may_belong_to(run: Run)
     assert run.counts["missing_ids"] == 2
 
 
+def test_a_hole_that_ends_with_a_candle_s_first_millisecond_touches_it(run: Run) -> None:
+    """
+    00:00     01:00     02:00     03:00    04:00
+    |  1      |         2         4        |
+                        └ 3 is missing ┘     it may be of 2:00, or of 3:00.000
+    """
+    tape = [trade(1, "0:00"), trade(2, "2:00"), trade(4, "3:00")]
+
+    rows = run(frame(low="0:00"), frame(*tape, low="4:00"))
+
+    assert ["complete", "complete", "partial", "partial"] == [row["quality"] for row in rows]
+
+
+def test_a_hole_that_ends_before_a_candle_or_begins_at_its_end_does_not_touch_it(run: Run) -> None:
+    tape = [trade(1, "0:00"), trade(2, "1:00"), trade(4, "1:59.999"), trade(5, "2:00")]
+
+    rows = run(frame(low="0:00"), frame(*tape, low="3:00"))
+
+    assert ["complete", "partial", "complete"] == [row["quality"] for row in rows]
+
+
 def test_missing_trades_that_come_repair_the_candles(run: Run) -> None:
     holed = frame(trade(1, "0:00"), trade(2, "0:50"), trade(5, "2:10"), low="3:00")
 
@@ -46,6 +67,15 @@ def test_missing_trades_that_come_repair_the_candles(run: Run) -> None:
     assert [minute(row) for row in rows[3:4]] == [(0, 1, "partial")]  # 3 came, 4 may still belong to it
     assert [minute(row) for row in rows[4:]] == [(0, 2, "repaired"), (1, 1, "repaired"), (2, 1, "repaired")]
     assert run.counts["missing_ids"] == 0
+
+
+def test_a_candle_is_whole_again_although_the_next_one_is_not(run: Run) -> None:
+    """The hole behind 3 begins with the next minute's first millisecond."""
+    tape = [trade(1, "0:00"), trade(3, "1:00"), trade(5, "1:59.999")]
+
+    rows = run(frame(low="0:00"), frame(*tape), frame(trade(2, "0:30")), frame(low="2:00"))
+
+    assert [(0, 0, "partial"), (0, 1, "repaired"), (1, 0, "partial")] == [minute(row) for row in rows]
 
 
 def test_a_hole_that_shrinks_repairs_what_it_no_longer_touches(run: Run) -> None:

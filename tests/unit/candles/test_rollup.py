@@ -6,6 +6,7 @@ import math
 import zipfile
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ DAY_MS = 1_475_798_400_000
 """2016-10-07."""
 
 
-def bar(start_s: int, close: float = 5.0, seconds: int = 20, **more: float) -> Row:
+def bar(start_s: int, close: float = 5.0, seconds: int = 20, **more: Any) -> Row:
     start = MIDNIGHT_MS + 1000 * start_s
     flat = dict.fromkeys(("open", "high", "low", "close"), close)
     row = {"candle_seconds": seconds, "window_start_ms": start, "window_end_ms": start + 1000 * seconds}
@@ -70,7 +71,9 @@ def test_where_absent_bars_are_quiet_the_empty_minutes_between_are_flat() -> Non
 
 def test_a_flat_bar_has_no_say_in_the_prices_of_a_minute_with_trades() -> None:
     """A quiet second stands at the close before it, where nothing was traded."""
-    (row,) = rolled(bar(0, 99.0, volume=0.0, trade_count=0), bar(20, 5.0), bar(40, 6.0))
+    quiet: dict[str, Any] = {"volume": 0.0, "trade_count": 0}
+
+    (row,) = rolled(bar(0, 99.0, **quiet), bar(20, 5.0), bar(40, 6.0), bar(60, 98.0, **quiet), to=80)
 
     assert (5.0, 6.0, 5.0, 6.0) == tuple(row[name] for name in ("open", "high", "low", "close"))
 

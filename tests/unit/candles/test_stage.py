@@ -161,6 +161,15 @@ def test_ids_that_are_not_consecutive_drop_doubles_and_tell_of_no_hole(run: Run)
     assert (run.counts["duplicates"], run.counts["missing_ids"]) == (2, 0)
 
 
+def test_a_late_trade_is_late_also_where_its_id_is_the_newest(run: Run) -> None:
+    tape = [trade(10, "0:10", 1, first_id=-1), trade(20, "1:10", 2, first_id=-1), trade(30, "0:50", 3, first_id=-1)]
+
+    rows = run(frame(*tape), frame(low="2:00"))
+
+    assert [(0, 0), (0, 1), (1, 0)] == [minute(row)[:2] for row in rows]
+    assert (2, 2, 2, 2) == ohlc(rows[2])
+
+
 def test_a_jump_of_time_over_a_day_starts_a_new_chain(run: Run) -> None:
     """Ids are joined, so nothing is missing; but nobody wants a year of flat candles."""
     later = at("0:00") + DAY_MS + 2 * 60_000

@@ -258,6 +258,14 @@ def test_no_cut_into_frames_and_no_restart_changes_a_bit(rows: list[Row], places
     assert expected == as_bytes(joined(forgetting_everything_between_frames(make, parts)[0]))
 
 
+@pytest.mark.parametrize("step_ms", [100, 2_500, 20_000])
+def test_no_restart_changes_a_bit_when_old_ticks_are_long_forgotten(step_ms: int) -> None:
+    whole = frame(*(trade(k, MIDNIGHT_MS + k * step_ms, 100.0 + k * k % 17) for k in range(900)))
+    expected = as_bytes(joined(in_one_process(make, [whole])[0]))
+
+    assert expected == as_bytes(joined(forgetting_everything_between_frames(make, cut(whole, range(0, 900, 37)))[0]))
+
+
 @settings(max_examples=30, deadline=None)
 @given(tapes(), st.data())
 def test_doubled_trades_change_nothing(rows: list[Row], data: st.DataObject) -> None:
