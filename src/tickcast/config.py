@@ -1,7 +1,7 @@
 """Settings: `tickcast.toml`, then the environment, then flags, in rising order; nothing else reads the environment.
 
-The names that other systems' documents use work as environment variables: `PAIRS`, `KAFKA_BROKER` and so on; every
-setting also answers to its own name behind `TICKCAST_` (`TICKCAST_CANDLE_SECONDS=1,60`).
+The names that other systems' documents use work as environment variables (`PAIRS`, `KAFKA_BROKER`); every setting also
+answers to its own name behind `TICKCAST_` (`TICKCAST_CANDLE_SECONDS=1,60`), which outranks them.
 """
 
 from __future__ import annotations
@@ -41,6 +41,15 @@ class FlowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ConfigError("grace_ms", f"was {self.grace_ms}", "give milliseconds from 0 to 60000")
 
 
+_RANGES = (
+    ("fsync_ms", 0, 60_000),
+    ("checkpoint_ms", 1, 600_000),
+    ("journal_keep_days", 0, 36_500),
+    ("port", 0, 65_535),
+)
+"""The least and the greatest that each of these may be; 0 days keep the journal for ever, port 0 is any free one."""
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings of a run."""
 
@@ -57,6 +66,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     port: int = 8000
     kafka_broker: str = ""
 
+    def __post_init__(self) -> None:
+        for name, low, high in _RANGES:
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ConfigError(name, f"was {value}, so nothing was started", f"give a number from {low} to {high}")
+
     @property
     def flow(self) -> FlowSettings:
         """The part that the stages are built from."""
@@ -64,16 +79,25 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _ALIASES = {"PAIRS": "pairs", "KAFKA_BROKER": "kafka_broker"}
+_PREFIX = "TICKCAST_"
 _LISTS = {"pairs", "candle_seconds", "indicators"}
 
 
-def load(flags: Mapping[str, Any], *, file: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+def load(
+    flags: Mapping[str, Any],
+    *,
+    file: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    defaults: Mapping[str, Any] | None = None,
+) -> Settings:
     """Settings from the file, the environment and the flags that were given (None: not given).
+
+    `defaults` stand where none of these says anything.
 
     >>> load({"candle_seconds": "1,60"}, environ={"PAIRS": "BTCUSDT,ETHUSDT"}).pairs
     ('BTCUSDT', 'ETHUSDT')
     """
-    merged = _from_file(file) | _from_environment(os.environ if environ is None else environ)
+    merged = dict(defaults or {}) | _from_file(file) | _from_environment(os.environ if environ is None else environ)
     merged |= {name: value for name, value in flags.items() if value is not None}
     for name in merged:
         if name not in Settings.__struct_fields__:
@@ -112,11 +136,8 @@ def _from_file(file: Path | None) -> dict[str, Any]:
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {setting: environ[name] for name, setting in _ALIASES.items() if environ.get(name)}
-    for name in Settings.__struct_fields__:
-        value = environ.get(f"TICKCAST_{name.upper()}")
-        if value:
-            found[name] = value
-    return found
+    ours = {name.removeprefix(_PREFIX).lower(): value for name, value in environ.items() if name.startswith(_PREFIX)}
+    return found | {name: value for name, value in ours.items() if value}
 
 
 def cache_dir() -> Path:

@@ -6,6 +6,7 @@ not the one that waits.
 
 from __future__ import annotations
 
+import atexit
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -39,14 +40,26 @@ def _choose_cache() -> Path:
         place = path.relative_to(home)
         if place.parts[0] not in NO_KERNELS:
             stamp.update(str(place).encode() + path.read_bytes())
-    chosen = Path(_numba_config.CACHE_DIR or cache_dir() / "kernels") / stamp.hexdigest()
+    asked = _numba_config.CACHE_DIR
     try:
-        chosen.mkdir(parents=True, exist_ok=True)
-        chosen.touch()
-        for old in sorted(chosen.parent.iterdir(), key=lambda path: path.stat().st_mtime)[:-GENERATIONS_KEPT]:
-            shutil.rmtree(old, ignore_errors=True)
-    except OSError:  # a read-only home: compile again on each start rather than not at all
-        chosen = Path(tempfile.gettempdir()) / f"tickcast-kernels-{stamp.hexdigest()}"
+        return prepare_cache(Path(asked) / "tickcast" if asked else cache_dir() / "kernels", stamp.hexdigest())
+    except OSError:  # a read-only home: compile again on each start, in a folder that nobody else can write to
+        own = tempfile.mkdtemp(prefix="tickcast-kernels-")
+        atexit.register(shutil.rmtree, own, ignore_errors=True)
+        return Path(own)
+
+
+def prepare_cache(ours: Path, generation: str) -> Path:
+    """Make this generation's folder in one of ours, and let the oldest of those beside it go; OSError where it can not.
+
+    The folder above may be one that others share (NUMBA_CACHE_DIR): nothing in it but ours is touched.
+    """
+    chosen = ours / generation
+    chosen.mkdir(parents=True, exist_ok=True)
+    chosen.touch()
+    tempfile.TemporaryFile(dir=chosen).close()  # a folder that is there may still not be ours to write to
+    for old in sorted(ours.iterdir(), key=lambda path: path.stat().st_mtime)[:-GENERATIONS_KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
     return chosen
 
 

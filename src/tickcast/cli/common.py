@@ -12,11 +12,11 @@ from typing import Any
 from tickcast.config import Settings, load
 
 
-def add_settings(parser: argparse.ArgumentParser, *names: str) -> None:
+def add_settings(parser: argparse.ArgumentParser, *names: str, data_dir: str = "tickcast-data") -> None:
     """Flags for settings, by their names in `tickcast.config.Settings`; one that is not given leaves the setting be."""
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: tickcast.toml if there)")
     helps = {
-        "data_dir": ("DIR", "where journal and store live (default: tickcast-data)"),
+        "data_dir": ("DIR", f"where journal and store live (default: {data_dir})"),
         "pairs": ("A,B", "only these pairs, as the venue writes them (default: all)"),
         "candle_seconds": ("S,S", "lengths of candles in seconds, for example 1,60,300 (default: 60)"),
         "indicators": ("A,B", "TA-Lib functions beside the default set, for example ADX:14,CCI:20"),
@@ -33,10 +33,10 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
 
 
-def settings_of(args: argparse.Namespace) -> Settings:
-    """Settings from file, environment and the flags of a command."""
+def settings_of(args: argparse.Namespace, **defaults: str) -> Settings:
+    """Settings from file, environment and the flags of a command; `defaults` are the command's own."""
     flags = {name: value for name, value in vars(args).items() if name in Settings.__struct_fields__}
-    return load(flags, file=getattr(args, "config", None))
+    return load(flags, file=getattr(args, "config", None), defaults=defaults)
 
 
 def print_json(value: Any) -> None:

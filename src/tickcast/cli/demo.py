@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import TYPE_CHECKING
 
 from tickcast.cli.common import add_json, add_settings, print_json, say, settings_of
+
+if TYPE_CHECKING:
+    from tickcast.runners.demo import Demo
 
 EPILOG = """examples:
   tickcast demo
@@ -21,24 +25,22 @@ DATA_DIR = "tickcast-demo"
 def add(parser: argparse.ArgumentParser) -> None:
     """The command's flags."""
     parser.epilog = EPILOG
-    parser.add_argument(
-        "--seconds", type=float, metavar="N", help="end after N live seconds (default: never)"
-    )
+    parser.add_argument("--seconds", type=float, metavar="N", help="end after N live seconds (default: never)")
     parser.add_argument("--speed", type=float, default=1.0, metavar="X", help="market seconds a second (default: 1)")
     parser.add_argument("--seed", type=int, default=1, help="which market (default: 1)")
     parser.add_argument("--signal", type=float, default=0.0, metavar="SHARE", help="plant a signal of this strength")
-    add_settings(parser, "data_dir", "pairs", "candle_seconds", "indicators", "host", "port")
-    parser.set_defaults(data_dir=DATA_DIR)
+    add_settings(parser, "data_dir", "pairs", "candle_seconds", "indicators", "host", "port", data_dir=DATA_DIR)
     add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run, with a live view where there is a terminal to show it."""
-    settings = settings_of(args)
+    settings = settings_of(args, data_dir=DATA_DIR)
     from tickcast.clock import SystemClock
+    from tickcast.config import Settings
     from tickcast.errors import ConfigError
 
-    if args.seconds is not None and args.seconds < 0:
+    if args.seconds is not None and not args.seconds >= 0:
         raise ConfigError("seconds", f"was {args.seconds:g}", "give 0 or more")
     if not args.speed > 0:
         raise ConfigError("speed", f"was {args.speed:g}", "give more than 0, for example 1 or 60")
@@ -47,7 +49,8 @@ def run(args: argparse.Namespace) -> int:
         say("compiling kernels where this machine has none cached; a first start takes about a minute")
     from tickcast.runners.demo import Demo, DemoOptions
 
-    options = DemoOptions(args.seconds, args.speed, args.seed, args.signal, any_port=args.port is None)
+    asked = args.port is not None or settings.port != Settings().port
+    options = DemoOptions(args.seconds, args.speed, args.seed, args.signal, any_port=not asked)
     demo = Demo(settings, options, SystemClock())
     if watched:
         from tickcast.cli.view import watching
@@ -65,14 +68,18 @@ def run(args: argparse.Namespace) -> int:
 
 
 class _Lines:
-    """A line a phase, for logs."""
+    """A line a phase and a note, for logs."""
 
     def __init__(self) -> None:
         self.phase = ""
+        self.said: list[str] = []
 
-    def __call__(self, demo: object) -> None:
-        phase = str(getattr(demo, "phase", ""))
-        if phase != self.phase:
-            self.phase = phase
-            address = getattr(demo, "address", "")
-            say(f"{phase}{f' at {address}' if phase == 'live' and address else ''}")
+    def __call__(self, demo: Demo) -> None:
+        if demo.phase != self.phase:
+            self.phase = demo.phase
+            say(f"{demo.phase}{f' at {demo.address}' if demo.phase == 'live' else ''}")
+        notes = list(demo.notes)
+        for note in notes:
+            if note not in self.said:
+                say(note)
+        self.said = notes

@@ -6,6 +6,7 @@ A command's module is imported when the command is called, so `tickcast --help` 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -73,8 +74,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"tickcast {args.command}: stopped at your word; what was journaled is kept.", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of our output has gone, as `head` does
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python still flushes at its end
         return 0
+    except OSError as error:  # whatever no layer below has a better word for: no space, no right to write, gone
+        where = error.filename or "the system"
+        print(
+            f"tickcast {args.command}: {where}: {error.strerror or error}, so the work was stopped; "
+            "see that it exists, may be written to and has space left, then start again.",
+            file=sys.stderr,
+        )
+        return 2
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tickcast.clock import DAY_MS, NS_PER_MS, utc_text
+from tickcast.runners.demo import EXCHANGE
 
 if TYPE_CHECKING:
     from tickcast.runners.demo import Demo
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 COLUMNS = ("pair", "candle", "close", "change", "volume", "trades", "RSI 14", "vol 60 s", "forming", "quality", "")
 BARS = "▁▂▃▄▅▆▇█"
 FRAMES_A_SECOND = 5.0
+NOTES_SHOWN = 3
 
 
 def sparkline(values: Sequence[float], width: int = 30) -> str:
@@ -59,6 +61,7 @@ def picture(demo: Demo) -> RenderableType:
     if demo.phase not in ("history", "live"):
         return Panel(head, border_style="dim")
     parts: list[RenderableType] = [_figures(demo), Text(""), _candles(demo)]
+    parts += [Text(note, style="yellow") for note in list(demo.notes)[-NOTES_SHOWN:]]
     if demo.phase == "history":
         parts.insert(0, _history(demo))
     foot = f"ctrl-c ends it, nothing is lost   {demo.address}/health   data in {demo.settings.data_dir}"
@@ -77,7 +80,7 @@ def _history(demo: Demo) -> RenderableType:
 def _figures(demo: Demo) -> RenderableType:
     embedded = demo.embedded
     status, rows, lag = embedded.status, embedded.status.rows, embedded.status.lag()
-    market_ms = embedded.pipeline.last_recv_ns("binance") // NS_PER_MS
+    market_ms = embedded.pipeline.last_recv_ns(EXCHANGE) // NS_PER_MS
     refused = sum(sum(reasons.values()) for reasons in embedded.intake.quarantined().values())
     grid = Table.grid(padding=(0, 3))
     speed = f"x{demo.options.speed:g}" if demo.phase == "live" else "as fast as it goes"
@@ -104,19 +107,7 @@ def _candles(demo: Demo) -> RenderableType:
     status = demo.embedded.status
     lows = demo.embedded.pipeline.lows()
     drawn = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
-    for name in (
-        "pair",
-        "candle",
-        "close",
-        "change",
-        "volume",
-        "trades",
-        "RSI 14",
-        "vol 60 s",
-        "forming",
-        "quality",
-        "",
-    ):
+    for name in COLUMNS:
         drawn.add_column(name, justify="left" if name in ("pair", "quality", "") else "right", no_wrap=True)
     for seen in sorted(status.candles.values(), key=lambda seen: (seen.pair, seen.candle_seconds)):
         low_ms = lows.get(f"{seen.exchange}:{seen.pair}", 0)

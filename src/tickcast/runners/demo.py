@@ -6,7 +6,9 @@ What the market is made of is written beside its data, so that a second start go
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -17,6 +19,7 @@ import msgspec
 from tickcast.clock import DAY_MS, NS_PER_MS, Clock
 from tickcast.config import Settings
 from tickcast.errors import ConfigError, StoreError
+from tickcast.runners.datadir import write_whole
 from tickcast.runners.embedded import Embedded
 from tickcast.runners.status import LagSeen
 from tickcast.sources.simulated.feed import SimulatedFeed
@@ -30,6 +33,7 @@ HISTORY_CANDLES = 520
 HISTORY_MAX_MS = 3 * DAY_MS
 POLL_S = 0.05
 EXCHANGE = "binance"
+NOTES_KEPT = 20
 
 
 class DemoOptions(msgspec.Struct, frozen=True):
@@ -71,6 +75,8 @@ class Demo:
         self.recovered = 0
         self.address = ""
         self.live_since_s: float | None = None
+        self.notes: deque[str] = deque(maxlen=NOTES_KEPT)
+        """The newest of what the runner repaired, sealed, deleted or could not do."""
         self._stop = False
 
     def stop(self, *_: int | FrameType | None) -> None:
@@ -80,18 +86,16 @@ class Demo:
     def run(self, on_tick: Callable[[Demo], None] = lambda demo: None) -> DemoSummary:
         """Compile, recover, catch up, go live, and end cleanly."""
         settings, clock = self.settings, self.clock
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self.stop)
         self.phase = "compiling kernels (once on a machine)"
         on_tick(self)
         self.embedded = Embedded(settings, clock)
         self.embedded.warm_up()
-        with self.embedded as embedded:
+        with self._signals(), self.embedded as embedded:
             market = market_of(settings, self.options, clock.now_ns() // NS_PER_MS)
             with self._server(embedded) as server:
                 self.address = f"http://{server.host}:{server.port}"
                 self.phase = "recovering"
-                self.recovered = embedded.recover(lambda count: on_tick(self))
+                self.recovered = embedded.recover(lambda count: self._recovering(on_tick))
                 newest_ns = embedded.pipeline.last_recv_ns(EXCHANGE)
                 live_ms = max(clock.now_ns(), newest_ns) // NS_PER_MS
                 feed = SimulatedFeed(market, EXCHANGE, clock=clock, speed=self.options.speed, live_from_ms=live_ms)
@@ -101,6 +105,22 @@ class Demo:
             embedded.checkpoint()
             self.phase = "ended"
             return self._summary(embedded)
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """While it runs, Ctrl-C and SIGTERM end it after what is under way."""
+        before = {number: signal.signal(number, self.stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _recovering(self, on_tick: Callable[[Demo], None]) -> None:
+        """Between two blocks: a recovery that is stopped begins anew at the next start, so nothing is lost."""
+        on_tick(self)
+        if self._stop:
+            raise KeyboardInterrupt
 
     def _server(self, embedded: Embedded) -> QueryServer:
         settings = self.settings
@@ -119,6 +139,7 @@ class Demo:
             if self.live_since_s is None and self.history_share >= 1.0:
                 self.live_since_s = self.clock.monotonic_s()
             self.phase = "history" if self.live_since_s is None else "live"
+            self.notes += embedded.notes()
             on_tick(self)
             if self.options.seconds is not None and self.live_s() >= self.options.seconds:
                 break
@@ -129,7 +150,12 @@ class Demo:
 
     def health(self) -> dict[str, Any]:
         """What /health says."""
-        return {"phase": self.phase, "messages": self.messages, **self.embedded.status.as_dict()}
+        return {
+            "phase": self.phase,
+            "messages": self.messages,
+            "notes": list(self.notes),
+            **self.embedded.status.as_dict(),
+        }
 
     def _summary(self, embedded: Embedded) -> DemoSummary:
         digest, counts = store_digest(embedded.store)
@@ -152,23 +178,18 @@ def market_of(settings: Settings, options: DemoOptions, now_ms: int) -> MarketSe
     """The market of a data directory: the one it was made with, or a new one with enough history for the indicators."""
     path = settings.data_dir / MARKET_FILE
     if path.is_file():
-        return _same_market(path, options)
+        return _same_market(path, settings, options)
     midnight_ms = now_ms - now_ms % DAY_MS
     span_ms = min(HISTORY_MAX_MS, HISTORY_CANDLES * max(settings.candle_seconds) * 1000)
     start_ms = (midnight_ms - span_ms) // 60_000 * 60_000
     market = MarketSettings(seed=options.seed, start_ms=start_ms, signal=options.signal)
     if settings.pairs:
         market = msgspec.structs.replace(market, pairs=pairs_named(settings.pairs))
-    unfinished = path.with_suffix(".new")
-    try:
-        unfinished.write_bytes(msgspec.json.encode(market))
-        unfinished.replace(path)
-    except OSError as exc:
-        raise StoreError(str(path), f"can not be written ({exc.strerror})", "name a writable --data-dir") from exc
+    write_whole(path, msgspec.json.encode(market))
     return market
 
 
-def _same_market(path: Path, options: DemoOptions) -> MarketSettings:
+def _same_market(path: Path, settings: Settings, options: DemoOptions) -> MarketSettings:
     try:
         market = msgspec.json.decode(path.read_bytes(), type=MarketSettings)
     except (OSError, msgspec.DecodeError) as exc:
@@ -177,6 +198,13 @@ def _same_market(path: Path, options: DemoOptions) -> MarketSettings:
         raise ConfigError(
             f"demo in {path.parent}",
             f"was made with --seed {market.seed} --signal {market.signal:g}, so nothing was started",
+            "start with these, or name a new --data-dir",
+        )
+    names = tuple(pair.name for pair in market.pairs)
+    if settings.pairs and sorted(settings.pairs) != sorted(names):
+        raise ConfigError(
+            f"demo in {path.parent}",
+            f"was made with --pairs {','.join(names)}, so nothing was started",
             "start with these, or name a new --data-dir",
         )
     return market
