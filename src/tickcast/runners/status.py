@@ -13,6 +13,7 @@ from tickcast.runners.pipeline import Outputs
 
 RATE_SPAN_S = 5.0
 LAGS_KEPT = 2000
+CLOSES_KEPT = 60
 
 
 class CandleSeen(msgspec.Struct):
@@ -32,7 +33,7 @@ class CandleSeen(msgspec.Struct):
 
 
 class LagSeen(msgspec.Struct):
-    """Milliseconds from a message's arrival until all that follows from it was computed, over the last pumps."""
+    """Milliseconds from when messages were handed in until all that follows from them was computed, a batch each."""
 
     p50: float
     p99: float
@@ -44,7 +45,6 @@ class Status:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self.started_s = clock.monotonic_s()
         self.rows: dict[str, int] = {}
         self.candles: dict[tuple[str, str, int], CandleSeen] = {}
         self.closes: dict[tuple[str, str], deque[float]] = {}
@@ -66,12 +66,18 @@ class Status:
                 self.volatility[exchange, frame.pair] = float(frame.columns["rolling_vol_60s"][-1])
 
     def _candle(self, exchange: str, frame: Frame) -> None:
+        """The newest window of each length; a candle issued again counts only where it still is the newest."""
         columns = frame.columns
+        starts = columns["window_start_ms"].tolist()
         newest: dict[int, int] = {}
         for row, seconds in enumerate(columns["candle_seconds"].tolist()):
-            newest[seconds] = row
+            if seconds not in newest or starts[row] >= starts[newest[seconds]]:
+                newest[seconds] = row
         for seconds, row in newest.items():
             key = (exchange, frame.pair, seconds)
+            before = self.candles.get(key)
+            if before is not None and starts[row] < before.window_start_ms:
+                continue
             seen = CandleSeen(
                 exchange,
                 frame.pair,
@@ -83,20 +89,26 @@ class Status:
                 QUALITY[int(columns["quality"][row])],
                 int(columns["revision"][row]),
             )
-            before = self.candles.get(key)
-            if before is not None and before.close:
+            if before is not None and seen.window_start_ms == before.window_start_ms:
+                seen.change, seen.rsi_14 = before.change, before.rsi_14
+            elif before is not None and before.close:
                 seen.change = seen.close / before.close - 1.0
             self.candles[key] = seen
-        smallest = min(newest)
-        track = self.closes.setdefault((exchange, frame.pair), deque(maxlen=60))
-        track.extend(columns["close"][columns["candle_seconds"] == smallest][-60:].tolist())
+        self._track(exchange, frame)
+
+    def _track(self, exchange: str, frame: Frame) -> None:
+        """The last closes of the shortest candles."""
+        columns, key = frame.columns, (exchange, frame.pair)
+        shortest = min(seconds for of, pair, seconds in self.candles if (of, pair) == key)
+        fresh = (columns["candle_seconds"] == shortest) & (columns["revision"] == 0)
+        self.closes.setdefault(key, deque(maxlen=CLOSES_KEPT)).extend(columns["close"][fresh][-CLOSES_KEPT:].tolist())
 
     def _indicator(self, exchange: str, frame: Frame) -> None:
-        for seconds, rsi in zip(
-            frame.columns["candle_seconds"][-4:].tolist(), frame.columns["rsi_14"][-4:].tolist(), strict=True
-        ):
+        columns = frame.columns
+        rows = zip(*(columns[name].tolist() for name in ("candle_seconds", "window_start_ms", "rsi_14")), strict=True)
+        for seconds, start_ms, rsi in rows:
             seen = self.candles.get((exchange, frame.pair, seconds))
-            if seen is not None:
+            if seen is not None and seen.window_start_ms == start_ms:
                 seen.rsi_14 = None if rsi != rsi else rsi
 
     def spent(self, seconds: float) -> None:
@@ -105,7 +117,7 @@ class Status:
 
     def lag(self) -> LagSeen:
         """Over the last pumps; zeros before the first."""
-        ranked = sorted(self._lags_ms) or [0.0]
+        ranked = sorted(list(self._lags_ms)) or [0.0]  # noqa: C414 - a copy at once, whoever appends meanwhile
         return LagSeen(*(round(ranked[min(len(ranked) - 1, int(len(ranked) * q))], 3) for q in (0.5, 0.99, 1.0)))
 
     def rate(self, total: int) -> float:
@@ -118,9 +130,10 @@ class Status:
         return (total - before) / span if span > 0 else 0.0
 
     def as_dict(self) -> dict[str, Any]:
-        """For /health and `--json`."""
+        """For /health, which another thread asks: what grows meanwhile is copied first."""
         return {
             "rows": dict(self.rows),
             "quarantined": self.quarantined,
-            "candles": [msgspec.to_builtins(seen) for seen in self.candles.values()],
+            "lag_ms": msgspec.to_builtins(self.lag()),
+            "candles": [msgspec.to_builtins(seen) for seen in list(self.candles.values())],
         }
