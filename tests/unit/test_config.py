@@ -1,0 +1,96 @@
+"""Settings: file, then environment, then flags, in rising order; what is wrong is said before anything starts."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tickcast.config import FlowSettings, Settings, load
+from tickcast.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "tickcast.toml"
+    path.write_text('data_dir = "from-file"\npairs = ["A"]\ncandle_seconds = [1, 60]\nport = 1\n')
+    return path
+
+
+def test_the_environment_outranks_the_file_and_flags_outrank_both(file: Path) -> None:
+    environ = {"TICKCAST_PORT": "2", "TICKCAST_PAIRS": "B, C", "TICKCAST_DATA_DIR": "from-environment"}
+
+    settings = load({"data_dir": "from-flag", "port": None}, file=file, environ=environ)
+
+    assert (Path("from-flag"), 2, ("B", "C"), (1, 60)) == (
+        settings.data_dir, settings.port, settings.pairs, settings.candle_seconds,
+    )  # fmt: skip
+
+
+def test_a_commands_own_default_stands_only_where_nothing_is_said(file: Path) -> None:
+    assert Path("d") == load({"data_dir": None}, environ={}, file=None, defaults={"data_dir": "d"}).data_dir
+    assert Path("from-file") == load({}, environ={}, file=file, defaults={"data_dir": "d"}).data_dir
+
+
+def test_names_of_other_documents_work_and_our_own_outrank_them() -> None:
+    settings = load({}, environ={"PAIRS": "A,B", "KAFKA_BROKER": "k:9092", "TICKCAST_PAIRS": "C"})
+
+    assert (("C",), "k:9092") == (settings.pairs, settings.kafka_broker)
+
+
+def test_the_file_in_the_working_directory_is_read_unasked(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(file.parent)
+
+    assert 1 == load({}, environ={}).port
+
+
+@pytest.mark.parametrize(
+    ("environ", "told"),
+    [
+        ({"TICKCAST_CANDLE_SECOND": "60"}, "did you mean candle_seconds"),
+        ({"TICKCAST_PORT": "99999"}, "port: was 99999, so nothing was started"),
+        ({"TICKCAST_PORT": "http"}, "port"),
+        ({"TICKCAST_FSYNC_MS": "-1"}, "fsync_ms: was -1"),
+        ({"TICKCAST_CHECKPOINT_MS": "0"}, "checkpoint_ms: was 0"),
+        ({"TICKCAST_JOURNAL_KEEP_DAYS": "-3"}, "journal_keep_days: was -3"),
+        ({"TICKCAST_GRACE_MS": "60001"}, "grace_ms: was 60001"),
+        ({"TICKCAST_CANDLE_SECONDS": "7"}, "candle_seconds: was 7"),
+        ({"TICKCAST_CANDLE_SECONDS": "1,x"}, "candle_seconds"),
+    ],
+)
+def test_what_can_not_be_is_refused_by_name(environ: dict[str, str], told: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        load({}, environ=environ)
+
+    assert told in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_lengths_are_kept_in_order_and_once() -> None:
+    assert (1, 60, 300) == FlowSettings(candle_seconds=(300, 1, 60, 300)).candle_seconds
+
+
+@pytest.mark.parametrize("content", [b"data_dir = ", b"\xff\xfe"])
+def test_a_file_that_is_no_toml_is_one_sentence(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_bytes(content)
+
+    with pytest.raises(ConfigError, match="is not TOML"):
+        load({}, file=path, environ={})
+
+
+@pytest.mark.parametrize("name", ["nothing.toml", "."])
+def test_a_file_that_can_not_be_read_is_one_sentence(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="can not be read"):
+        load({}, file=tmp_path / name, environ={})
+
+
+def test_the_example_file_shows_every_setting_of_today_with_its_default() -> None:
+    shown = tomllib.loads((ROOT / "tickcast.example.toml").read_text())
+    later = {"exchange", "kafka_broker"}  # of the sockets and of Kafka
+
+    assert set(Settings.__struct_fields__) - later == set(shown)
+    assert Settings() == load({}, file=ROOT / "tickcast.example.toml", environ={})
