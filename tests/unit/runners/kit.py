@@ -58,7 +58,7 @@ def settings_for(root: Path, **more: object) -> Settings:
         "data_dir": root,
         "candle_seconds": FLOW.candle_seconds,
         "fsync_ms": 0,
-        "checkpoint_ms": 1_000_000,
+        "checkpoint_ms": 600_000,
         **more,
     }
     return Settings(**chosen)  # type: ignore[arg-type]
