@@ -30,7 +30,10 @@ def run(args: argparse.Namespace) -> int:
     settings = settings_of(args)
     from tickcast.runners.replay import replay
     from tickcast.sources.recorded import open_recording
+    from tickcast.sources.registry import mapper_for
 
+    if args.exchange:
+        mapper_for(args.exchange)  # its own words for one that there is not
     recording = open_recording(args.paths, exchange=args.exchange or None)
     with progress("replaying", recording.total_bytes) as advance:
         summary = replay(recording, settings, out=args.out, advance=advance)

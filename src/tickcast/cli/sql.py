@@ -29,7 +29,12 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the rows."""
     settings = settings_of(args)
+    from tickcast.errors import ConfigError
     from tickcast.runners.ask import ask
+    from tickcast.store.wire import MAX_ROWS
+
+    if not 1 <= args.limit <= MAX_ROWS:
+        raise ConfigError("limit", f"was {args.limit}, so nothing was asked", f"give a number from 1 to {MAX_ROWS}")
 
     result = ask(settings.data_dir, args.query, limit=args.limit)
     if args.json:
@@ -50,10 +55,11 @@ def _show(columns: list[str], rows: list[list[str]]) -> None:
     widths = [max([len(name), *(len(row[place]) for row in rows)]) for place, name in enumerate(columns)]
     if not console.is_terminal or sum(widths) + 2 * len(widths) <= console.width:
         for row in [columns, *rows]:
-            line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-            console.print(
-                line.rstrip(), style="bold" if row is columns else None, highlight=False, markup=False, soft_wrap=True
-            )
+            line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            if row is columns and console.is_terminal:
+                console.print(line, style="bold", highlight=False, markup=False, soft_wrap=True)
+            else:
+                print(line)
         return
     drawn = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     drawn.add_column(style="dim", no_wrap=True)
