@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
+from typing import Any, cast
 
+import pytest
+
+from tests.unit.runners.kit import blocks, market
 from tickcast.config import FlowSettings
-from tickcast.events import TABLES
-from tickcast.flow import FLOW, build
+from tickcast.events import TABLES, Frame
+from tickcast.flow import FLOW, Hop, Stage, build
+from tickcast.runners.intake import Intake
+from tickcast.runners.pipeline import Pipeline
+from tickcast.store.digest import Digest
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -47,7 +54,55 @@ def test_a_stage_names_only_kinds_that_the_map_gives_it() -> None:
         assert named <= {*hop.reads, hop.writes, hop.name}, hop.name
 
 
-def test_the_readme_and_the_architecture_page_show_the_stages_of_the_map() -> None:
-    page = (ROOT / "ARCHITECTURE.md").read_text()
+class Spied:
+    """A stage that writes down which kinds it was given and which it gave; one kind can be kept from it."""
 
-    assert [] == [hop.name for hop in FLOW if f"`{hop.name}`" not in page]
+    def __init__(self, stage: Stage, without: str = "") -> None:
+        self.stage, self.without = stage, without
+        self.read: set[str] = set()
+        self.wrote: set[str] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stage, name)
+
+    def step(self, state: Any, frame: Frame) -> list[Frame]:
+        self.read.add(frame.kind)
+        frames = [] if frame.kind == self.without else self.stage.step(state, frame)
+        self.wrote |= {one.kind for one in frames}
+        return frames
+
+
+def carried(name: str, without: str = "") -> tuple[Spied, str]:
+    """A short market through the flow with one stage watched: that stage, and the digest of what it gave."""
+    pipeline, digest = Pipeline(FlowSettings(candle_seconds=(10,))), Digest()
+    stages = [(hop, Spied(stage, without) if hop.name == name else stage) for hop, stage in pipeline.stages]
+    pipeline.stages = cast(Any, stages)
+    [spied] = [stage for _, stage in stages if isinstance(stage, Spied)]
+    intake = Intake(pipeline)
+    for block in blocks(market(2), 100):
+        for frame in intake.take(block).frames:
+            if frame.kind in spied.wrote:
+                digest.update(frame)
+    return spied, digest.hexdigest()
+
+
+@pytest.mark.parametrize("hop", FLOW, ids=lambda hop: hop.name)
+def test_a_stage_reads_and_writes_what_the_map_says_and_needs_all_of_it(hop: Hop) -> None:
+    spied, digest = carried(hop.name)
+
+    assert (set(hop.reads), {hop.writes}) == (spied.read, spied.wrote)
+    for kind in hop.reads:
+        assert digest != carried(hop.name, without=kind)[1], f"{hop.name} does without {kind}"
+
+
+def test_the_architecture_page_shows_the_map() -> None:
+    """| `candles` | trades | candles of any set of lengths | `candles/` |"""
+    page = (ROOT / "ARCHITECTURE.md").read_text()
+    rows = {cells[1].strip(" `"): cells[2:5] for line in page.splitlines() if len(cells := line.split("|")) == 6}
+    shown_as = {"trades": "trades"} | {hop.writes: hop.name for hop in FLOW}
+
+    for hop in FLOW:
+        reads, _, where = rows[hop.name]
+        assert [shown_as[kind] for kind in hop.reads] == [word.strip() for word in reads.split(",")], hop.name
+        assert hop.where.split(".")[1] == where.strip(" `/"), hop.name
+    assert [hop.name for hop in FLOW] == [name for name in rows if name in {hop.name for hop in FLOW}]
