@@ -18,8 +18,9 @@ from pathlib import Path
 import msgspec
 
 from tickcast.sources.binance import Binance
-from tickcast.sources.blocks import encode_line, map_block, map_lines
+from tickcast.sources.blocks import encode_line, map_lines
 from tickcast.sources.contract import Block
+from tickcast.sources.mapping import map_block
 
 CAPTURE = Path(__file__).resolve().parents[2] / "shared/data/captures/binance_ws/hftbacktest_btcusdt_spot_20240808.gz"
 SIZES = (16, 256, 4096)

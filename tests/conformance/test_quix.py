@@ -21,13 +21,14 @@ from tickcast.flow import Hop, Stage, build
 from tickcast.frames.stage import Framer
 from tickcast.runners import quix
 from tickcast.runners.wire import decode_frame, encode_frame
-from tickcast.sources.blocks import encode_line, map_block
+from tickcast.sources.blocks import encode_line
 from tickcast.sources.contract import Block
+from tickcast.sources.mapping import map_block
 from tickcast.sources.recorded import open_recording
 from tickcast.sources.registry import mapper_for
 from tickcast.sources.simulated.feed import messages
 from tickcast.sources.simulated.settings import MarketSettings, pairs_named
-from tickcast.store.digest import Digest
+from tickcast.store.results import Results
 
 SETTINGS = FlowSettings(candle_seconds=(1, 60), indicators=("ADX:14",))
 STAGES = ("candles", "indicators")
@@ -91,10 +92,10 @@ def embedded(hops: Iterable[tuple[Hop, Stage]], frames: Iterable[Frame]) -> list
 
 
 def digest(frames: Iterable[Frame], market: str) -> str:
-    digest = Digest()
+    digest = Results()
     for frame in frames:
         if frame.pair in MARKETS[market]:
-            digest.update(frame)
+            digest.write(frame)
     assert digest.counts()["technical_indicators"] > 100
     return digest.hexdigest()
 

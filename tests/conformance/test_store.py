@@ -16,9 +16,9 @@ from tests.unit.store.kit import bits, candle, filled, frame, one_of_each, ticks
 from tickcast.errors import StoreError
 from tickcast.events import CANDLES, FEATURES, INDICATORS, TICKS, Columns, Frame
 from tickcast.store.contract import KINDS, Checkpoint, Store
-from tickcast.store.digest import Digest, store_digest
 from tickcast.store.duckdb import DuckStore
 from tickcast.store.resolve import join
+from tickcast.store.results import Results, store_digest
 
 STORES: dict[str, Callable[[Path], Store]] = {"duckdb": lambda directory: DuckStore(directory / "store.duckdb")}
 
@@ -199,9 +199,9 @@ def cut(frame_: Frame, size: int) -> list[Frame]:
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_a_store_has_the_digest_of_the_frames_that_were_committed_to_it(store: Store, size: int) -> None:
     frames = one_of_each(60) + one_of_each(60, pair="ETH/USD", seed=5)
-    digest = Digest()
+    digest = Results()
     for whole in frames:
-        digest.update(whole)
+        digest.write(whole)
 
     for whole in frames:
         store.commit(cut(whole, size), None)
@@ -215,9 +215,9 @@ def test_digest_and_store_agree_on_revisions_and_on_ticks_of_one_millisecond(sto
     same_ms["timestamp_ms"][:] = first.columns["timestamp_ms"][0]
     same_ms["trade_id"][:] = [9, 4, 6]
     frames = [frame(TICKS, same_ms), candle(0, 1.0), candle(1, 2.0), candle(0, 3.0, revision=1), candle(0, 9.0)]
-    digest = Digest()
+    digest = Results()
     for one in frames:
-        digest.update(one)
+        digest.write(one)
         store.commit([one], None)
 
     assert (digest.hexdigest(), digest.counts()) == store_digest(store)

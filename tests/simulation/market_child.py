@@ -14,7 +14,7 @@ from tickcast.config import Settings
 from tickcast.runners.embedded import Embedded
 from tickcast.sources.simulated.feed import SimulatedFeed
 from tickcast.sources.simulated.settings import MarketSettings, pairs_named
-from tickcast.store.digest import store_digest
+from tickcast.store.results import store_digest
 
 EXCHANGE = "binance"
 START_MS = 1_735_689_600_000 - 9 * 3_600_000

@@ -14,7 +14,7 @@ from tickcast.events import TABLES, Frame
 from tickcast.flow import FLOW, Hop, Stage, build
 from tickcast.runners.intake import Intake
 from tickcast.runners.pipeline import Pipeline
-from tickcast.store.digest import Digest
+from tickcast.store.results import Results
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -74,7 +74,7 @@ class Spied:
 
 def carried(name: str, without: str = "") -> tuple[Spied, str]:
     """A short market through the flow with one stage watched: that stage, and the digest of what it gave."""
-    pipeline, digest = Pipeline(FlowSettings(candle_seconds=(10,))), Digest()
+    pipeline, digest = Pipeline(FlowSettings(candle_seconds=(10,))), Results()
     stages = [(hop, Spied(stage, without) if hop.name == name else stage) for hop, stage in pipeline.stages]
     pipeline.stages = cast(Any, stages)
     [spied] = [stage for _, stage in stages if isinstance(stage, Spied)]
@@ -82,7 +82,7 @@ def carried(name: str, without: str = "") -> tuple[Spied, str]:
     for block in blocks(market(2), 100):
         for frame in intake.take(block).frames:
             if frame.kind in spied.wrote:
-                digest.update(frame)
+                digest.write(frame)
     return spied, digest.hexdigest()
 
 

@@ -24,7 +24,7 @@ from tickcast.runners.embedded import Embedded
 from tickcast.runners.status import LagSeen
 from tickcast.sources.simulated.feed import SimulatedFeed
 from tickcast.sources.simulated.settings import MarketSettings, pairs_named
-from tickcast.store.digest import store_digest
+from tickcast.store.results import store_digest
 from tickcast.store.service import QueryServer
 
 MARKET_FILE = "demo.json"

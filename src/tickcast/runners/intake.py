@@ -6,8 +6,8 @@ from collections import Counter
 
 from tickcast.runners.pipeline import Outputs, Pipeline
 from tickcast.sources import own
-from tickcast.sources.blocks import map_block
 from tickcast.sources.contract import Block, Mapper
+from tickcast.sources.mapping import map_block
 from tickcast.sources.registry import EXCHANGES, OnlyOurs, mapper_for
 
 REASONS_MAX = 100

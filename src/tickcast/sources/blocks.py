@@ -26,7 +26,6 @@ from tickcast.sources.contract import (
     TIME_MAX_MS,
     TRADE,
     Alive,
-    Block,
     Event,
     Mapper,
     MarketRows,
@@ -119,21 +118,6 @@ def decode_line(line: bytes) -> tuple[int, str, bytes]:
     if (found.b is None) != bool(found.m):
         raise WireError("journal line", "has neither m nor b, or both", _REMEDY)
     return found.r, found.x, raw
-
-
-def map_block(mapper: Mapper, block: Block, last_recv_ns: int = 0) -> MarketRows:
-    """Read a block of journal lines of the mapper's exchange; `last_recv_ns` is the answer's of the block before.
-
-    >>> from tickcast.sources.kraken import Kraken
-    >>> line = encode_line(0, "kraken", own.alive(1_723_161_600_000))
-    >>> map_block(Kraken(), Block("kraken", line)).columns["timestamp_ms"].tolist()
-    [1723161600000]
-    """
-    if mapper.exchange == "binance":
-        from tickcast.sources.binance_scan import map_binance
-
-        return map_binance(mapper, block.lines, last_recv_ns)
-    return map_lines(mapper, block.lines, last_recv_ns)
 
 
 def map_lines(mapper: Mapper, lines: bytes, last_recv_ns: int = 0) -> MarketRows:

@@ -7,15 +7,15 @@ rows were cut into frames, and how the frames of different keys interleave, does
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tickcast.events import Columns, Frame
+from tickcast.events import Columns
 
 if TYPE_CHECKING:
-    from tickcast.store.contract import Store
+    pass
 
 _BYTES = 16
 _NAN = np.frombuffer(np.float64(np.nan).tobytes(), dtype=np.float64)[0]
@@ -87,43 +87,3 @@ def labelled(text: str) -> bytes:
 
 def _nans(rows: int) -> bytes:
     return np.full(rows, _NAN).astype("<f8").tobytes()
-
-
-class Digest:
-    """The digest of rows that come as frames.
-
-    >>> from tickcast.events import TICKS
-    >>> digest = Digest()
-    >>> digest.update(Frame("ticks_features", "binance", "BTCUSDT", 0, TICKS.rows([{"trade_id": 7}])))
-    >>> digest.counts()["ticks_features"]
-    1
-    """
-
-    def __init__(self) -> None:
-        from tickcast.store.results import Results
-
-        self._results = Results()
-
-    def update(self, frame: Frame) -> None:
-        """Take the rows of one frame; kinds that are not a result's (trades) are passed over."""
-        self._results.write(frame)
-
-    def hexdigest(self) -> str:
-        """The digest of all rows so far, as 32 hexadecimal digits."""
-        return self._results.hexdigest()
-
-    def counts(self) -> dict[str, int]:
-        """How many final rows each table has so far."""
-        return self._results.counts()
-
-
-def store_digest(store: Store) -> tuple[str, dict[str, int]]:
-    """Digest and counts of what a store holds: the same as those of the frames that were committed to it."""
-    from tickcast.store.contract import KINDS
-
-    digest = Digest()
-    for kind in KINDS:
-        for exchange, pair in store.keys(kind):
-            for columns in store.rows(kind, exchange=exchange, pair=pair):
-                digest.update(Frame(kind, exchange, pair, 0, columns))
-    return digest.hexdigest(), digest.counts()

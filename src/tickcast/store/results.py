@@ -11,7 +11,7 @@ from hashlib import blake2b
 from typing import NamedTuple, Protocol
 
 from tickcast.events import Columns, Frame
-from tickcast.store.contract import KINDS
+from tickcast.store.contract import KINDS, Store
 from tickcast.store.digest import SeriesDigest, labelled
 from tickcast.store.series import Series, split
 
@@ -90,3 +90,13 @@ class Results:
             if place in rest:
                 digest.add(rest[place])
             yield place, digest
+
+
+def store_digest(store: Store) -> tuple[str, dict[str, int]]:
+    """Digest and counts of what a store holds: the same as those of the frames that were committed to it."""
+    results = Results()
+    for kind in KINDS:
+        for exchange, pair in store.keys(kind):
+            for columns in store.rows(kind, exchange=exchange, pair=pair):
+                results.write(Frame(kind, exchange, pair, 0, columns))
+    return results.hexdigest(), results.counts()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -197,7 +198,7 @@ def test_no_cut_into_blocks_changes_what_is_said(rows: list[dict[str, Any]], dat
     places = data.draw(st.lists(st.integers(0, len(rows)), max_size=5).map(sorted))
     edges = [0, *places, len(rows)]
     whole, _, whole_steps = framed(market(rows))
-    parts, _, part_steps = framed(*(market(rows[a:b]) for a, b in zip(edges, edges[1:], strict=False)), forgetful=True)
+    parts, _, part_steps = framed(*(market(rows[a:b]) for a, b in pairwise(edges)), forgetful=True)
 
     assert fold(whole) == fold(parts)
     assert sorted(r.raw for s in whole_steps for r in s.rejects) == sorted(r.raw for s in part_steps for r in s.rejects)

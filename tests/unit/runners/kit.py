@@ -15,7 +15,7 @@ from tickcast.sources.blocks import encode_line
 from tickcast.sources.contract import Block, Message
 from tickcast.sources.simulated.feed import messages
 from tickcast.sources.simulated.settings import MarketSettings, pairs_named
-from tickcast.store.digest import Digest, store_digest
+from tickcast.store.results import Results, store_digest
 
 DAY_MS = 86_400_000
 START_MS = 1_735_689_600_000
@@ -41,10 +41,10 @@ def blocks(said: Sequence[Message], size: int) -> Iterator[Block]:
 
 def folded(said: Sequence[Message], size: int, *, restart_every: int = 0) -> str:
     """The digest of some messages in blocks of a size, starting anew from bytes after every k-th block."""
-    intake, digest = Intake(Pipeline(FLOW)), Digest()
+    intake, digest = Intake(Pipeline(FLOW)), Results()
     for number, block in enumerate(blocks(said, size), start=1):
         for frame in intake.take(block).frames:
-            digest.update(frame)
+            digest.write(frame)
         if restart_every and number % restart_every == 0:
             kept = intake.pipeline.snapshots()
             intake = Intake(Pipeline(FLOW))

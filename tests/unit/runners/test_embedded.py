@@ -20,8 +20,8 @@ from tickcast.runners.verify import verify
 from tickcast.sources.contract import Message
 from tickcast.sources.own import alive
 from tickcast.store.contract import Checkpoint
-from tickcast.store.digest import store_digest
 from tickcast.store.duckdb import DuckStore
+from tickcast.store.results import store_digest
 
 MINUTES = 6
 

@@ -16,7 +16,7 @@ from tickcast.runners.pipeline import Pipeline
 from tickcast.sources.blocks import encode_line
 from tickcast.sources.contract import Block
 from tickcast.sources.own import alive, frame_message
-from tickcast.store.digest import Digest
+from tickcast.store.results import Results
 
 EXCHANGES = ("binance", "coinbase", "kraken")
 
@@ -68,10 +68,10 @@ def test_imported_rows_do_not_overtake_the_messages_before_them(spaced: bool) ->
     ]
     digests = []
     for parts in ([b"".join(lines)], lines):
-        intake, digest = Intake(Pipeline(FLOW)), Digest()
+        intake, digest = Intake(Pipeline(FLOW)), Results()
         for part in parts:
             for frame in intake.take(Block("binance", part)).frames:
-                digest.update(frame)
+                digest.write(frame)
         digests.append(digest.hexdigest())
 
     assert digests[0] == digests[1]
@@ -183,11 +183,11 @@ def frames(draw: st.DrawFn) -> bytes:
 @settings(max_examples=300, deadline=None)
 @given(st.lists(frames(), min_size=1, max_size=3))
 def test_no_imported_rows_stop_the_flow(raws: list[bytes]) -> None:
-    intake, digest = Intake(Pipeline(FLOW)), Digest()
+    intake, digest = Intake(Pipeline(FLOW)), Results()
     for raw in raws:
         for frame in intake.take(lines_of("binance", raw)).frames:
-            digest.update(frame)
+            digest.write(frame)
     for frame in intake.take(lines_of("binance", imported(START_MS, rows=3))).frames:
-        digest.update(frame)
+        digest.write(frame)
 
     assert digest.hexdigest()

@@ -10,7 +10,7 @@ from tickcast.events import CANDLES, Frame
 from tickcast.runners.intake import Intake
 from tickcast.runners.pipeline import Pipeline, SnapshotKey
 from tickcast.sources.contract import Message
-from tickcast.store.digest import Digest
+from tickcast.store.results import Results
 
 MINUTES = 12
 
@@ -61,10 +61,10 @@ def test_what_changed_stays_changed_until_it_is_kept() -> None:
 
 
 def digests_by_pair(said: tuple[Message, ...]) -> dict[str, str]:
-    intake, digests = Intake(Pipeline(FLOW)), dict[str, Digest]()
+    intake, digests = Intake(Pipeline(FLOW)), dict[str, Results]()
     for block in blocks(said, 64):
         for frame in intake.take(block).frames:
-            digests.setdefault(frame.pair, Digest()).update(frame)
+            digests.setdefault(frame.pair, Results()).write(frame)
     return {pair: digest.hexdigest() for pair, digest in digests.items()}
 
 

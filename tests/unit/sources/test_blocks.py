@@ -14,8 +14,9 @@ from tests.unit.sources.captured import COINBASE_2026, KRAKEN_PAGE, KRAKEN_V2, m
 from tickcast.errors import WireError
 from tickcast.events import TRADES, Frame
 from tickcast.sources import own
-from tickcast.sources.blocks import decode_line, encode_line, map_block
+from tickcast.sources.blocks import decode_line, encode_line
 from tickcast.sources.contract import ALIVE, QUOTE, TRADE, Block, MarketRows
+from tickcast.sources.mapping import map_block
 from tickcast.sources.registry import mapper_for, sniff
 
 SECOND_NS = 1_000_000_000

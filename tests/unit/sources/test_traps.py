@@ -21,8 +21,9 @@ from tests.unit.sources.captured import (
     raws,
 )
 from tickcast.sources import binance, coinbase, kraken
-from tickcast.sources.blocks import encode_line, map_block
+from tickcast.sources.blocks import encode_line
 from tickcast.sources.contract import TRADE, Block, Trade
+from tickcast.sources.mapping import map_block
 from tickcast.sources.registry import mapper_for
 
 RECORDED = {

@@ -1,4 +1,4 @@
-"""Digest and Parquet: what counts is the final rows, not the way in which they came."""
+"""Results and Parquet: what counts is the final rows, not the way in which they came."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tests.unit.store.kit import WIDE, candle, filled, frame, one_of_each, ticks
 from tickcast.errors import StoreError
 from tickcast.events import CANDLES, FEATURES, INDICATORS, TICKS, Columns, Frame
 from tickcast.store.contract import KINDS
-from tickcast.store.digest import Digest
 from tickcast.store.parquet import ParquetSink
+from tickcast.store.results import Results
 
 
 def digest_of(frames: list[Frame]) -> str:
-    digest = Digest()
+    digest = Results()
     for one in frames:
-        digest.update(one)
+        digest.write(one)
     return digest.hexdigest()
 
 
@@ -154,10 +154,10 @@ def test_rows_of_another_key_or_column_are_another_result() -> None:
 
 
 def test_asking_for_the_digest_does_not_end_it() -> None:
-    digest = Digest()
-    digest.update(candle(0))
+    digest = Results()
+    digest.write(candle(0))
     first = digest.hexdigest()
-    digest.update(candle(1))
+    digest.write(candle(1))
 
     assert (first, digest.hexdigest()) == (digest_of([candle(0)]), digest_of([candle(0), candle(1)]))
     assert digest.counts() == {"candles": 2, "technical_indicators": 0, "ticks_features": 0, "features": 0}
@@ -220,10 +220,10 @@ def test_a_column_that_comes_later_is_null_before(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("small")
 def test_rows_that_come_far_too_late_are_refused_rather_than_misplaced() -> None:
-    digest = Digest()
-    digest.update(ticks(*range(10, 40)))
+    digest = Results()
+    digest.write(ticks(*range(10, 40)))
 
-    digest.update(ticks(1))
+    digest.write(ticks(1))
 
     with pytest.raises(StoreError, match=r"ticks_features of binance:BTCUSDT: the row .* came after more than 4 newer"):
         digest.hexdigest()

@@ -11,9 +11,9 @@ import pytest
 from tests.unit.store.kit import DAY, DAY_MS, frame, ticks
 from tickcast.errors import StoreError
 from tickcast.events import TICKS, Frame
-from tickcast.store.digest import Digest, store_digest
 from tickcast.store.duckdb import DuckStore
 from tickcast.store.resolve import join
+from tickcast.store.results import Results, store_digest
 from tickcast.store.tickdays import TickDays
 
 TODAY, TOMORROW, OVERMORROW = "20240809", "20240810", "20240811"
@@ -221,8 +221,8 @@ def test_many_hours_come_back_in_order(store: DuckStore) -> None:
     times = [DAY + hour * 3_600_000 + offset for hour in range(30) for offset in (3_599_999, 0)]
     rows = [{"timestamp_ms": at, "trade_id": n} for n, at in enumerate(sorted(times))]
     sent = frame(TICKS, TICKS.rows(rows))
-    digest = Digest()
-    digest.update(sent)
+    digest = Results()
+    digest.write(sent)
     store.commit([sent], None)
     store.roll_ticks(TOMORROW)
 

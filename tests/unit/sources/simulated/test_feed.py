@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from tickcast.clock import ManualClock
 from tickcast.errors import ConfigError
-from tickcast.sources.blocks import map_block
 from tickcast.sources.contract import ALIVE, Block, Feed, Message
+from tickcast.sources.mapping import map_block
 from tickcast.sources.registry import mapper_for
 from tickcast.sources.simulated.capture import write_capture
 from tickcast.sources.simulated.dialects import DIALECTS
