@@ -10,7 +10,8 @@ import pytest
 
 from tests.unit.runners.kit import blocks, market
 from tickcast.config import FlowSettings
-from tickcast.events import TABLES, Frame
+from tickcast.events import TABLES, TICK_MEASURES, TICK_SPANS, Frame
+from tickcast.features.names import TIME
 from tickcast.flow import FLOW, Hop, Stage, build
 from tickcast.runners.intake import Intake
 from tickcast.runners.pipeline import Pipeline
@@ -106,3 +107,15 @@ def test_the_architecture_page_shows_the_map() -> None:
         assert [shown_as[kind] for kind in hop.reads] == [word.strip() for word in reads.split(",")], hop.name
         assert hop.where.split(".")[1] == where.strip(" `/"), hop.name
     assert [hop.name for hop in FLOW] == [name for name in rows if name in {hop.name for hop in FLOW}]
+
+
+def test_the_page_of_meanings_names_every_column_and_every_count() -> None:
+    page = (ROOT / "docs" / "event-semantics.md").read_text()
+    spans = {f"{measure}_{span}" for measure in TICK_MEASURES for span in TICK_SPANS}
+    plain = {"open", "high", "low", "close", "recv_ms", "exchange", "pair"}  # in words, or in every sentence
+    columns = {name for table in TABLES.values() for name in table.columns} - spans - plain
+    settings = FlowSettings()
+    counts = {name for _, stage in build(settings) for name in stage.counts(stage.new())}
+
+    assert [] == sorted(name for name in columns | counts | set(TICK_MEASURES) | set(TIME) if f"`{name}`" not in page)
+    assert [] == [span for span in TICK_SPANS if f"`_{span}`" not in page]

@@ -138,13 +138,16 @@ class Framer:
                 self._pair(framed, state, (exchange, pair), state.pairs[pair], picked, cuts)
 
     def finish(self, state: FramerState, exchange: str) -> Framed:
-        """The input has ended: a first row that still waits for a neighbour is let through."""
+        """The input has ended: a first row that still waits for a neighbour is let through, any other is set aside."""
         framed = Framed([], [])
         for pair, pair_state in state.pairs.items():
-            if pair_state.held is not None and pair_state.low_ms == 0:
-                rows = {name: np.array([value]) for name, value in pair_state.held.items()}
-                pair_state.held = None
+            held, pair_state.held = pair_state.held, None
+            if held is not None and pair_state.low_ms == 0:
+                rows = {name: np.array([value]) for name, value in held.items()}
                 self._cut(framed, (exchange, pair), pair_state, rows, np.empty(0, dtype=np.int64))
+            elif held is not None:
+                state.implausible += 1
+                framed.rejects.append(_reject((exchange, pair), held))
         return framed
 
     def _pair(

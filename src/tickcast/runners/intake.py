@@ -64,7 +64,13 @@ class Intake:
 
     def finish(self) -> Outputs:
         """The input has ended for good."""
-        return self.pipeline.finish()
+        outputs = Outputs([], [])
+        for exchange in sorted(self.messages):
+            ended = self.pipeline.finish(exchange)
+            self._count(exchange, ended)
+            outputs.frames.extend(ended.frames)
+            outputs.rejects.extend(ended.rejects)
+        return outputs
 
     def quarantined(self) -> dict[str, dict[str, int]]:
         """How many messages were set aside, by exchange and reason."""

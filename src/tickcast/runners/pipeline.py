@@ -49,16 +49,11 @@ class Pipeline:
         outputs = [out for frame in (*rows.frames, *framed.frames) for out in self.push_frame(frame)]
         return Outputs(outputs, [*rows.rejects, *framed.rejects])
 
-    def finish(self) -> Outputs:
-        """The input has ended for good (a replay, not a pause): let go of rows that still waited."""
-        outputs = Outputs([], [])
-        for exchange, state in self.framers.items():
-            self._touched.add((self.framer.name, exchange))
-            framed = self.framer.finish(state, exchange)
-            outputs.rejects.extend(framed.rejects)
-            for frame in framed.frames:
-                outputs.frames.extend(self.push_frame(frame))
-        return outputs
+    def finish(self, exchange: str) -> Outputs:
+        """An exchange's input has ended for good (a replay, not a pause): let go of rows that still waited."""
+        self._touched.add((self.framer.name, exchange))
+        framed = self.framer.finish(self.framers.setdefault(exchange, self.framer.new()), exchange)
+        return Outputs([out for frame in framed.frames for out in self.push_frame(frame)], framed.rejects)
 
     def push_frame(self, frame: Frame) -> list[Frame]:
         """Carry one frame through all stages that follow from its kind; imported candles have no ticks beside them."""

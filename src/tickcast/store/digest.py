@@ -14,9 +14,6 @@ from numpy.typing import NDArray
 
 from tickcast.events import Columns
 
-if TYPE_CHECKING:
-    pass
-
 _BYTES = 16
 _NAN = np.frombuffer(np.float64(np.nan).tobytes(), dtype=np.float64)[0]
 

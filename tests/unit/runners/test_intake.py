@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.runners.kit import FLOW, START_MS, market
+from tests.unit.runners.kit import DAY_MS, FLOW, START_MS, market
 from tickcast.events import CANDLES, TRADES, Columns, Frame
 from tickcast.runners.intake import REASONS_MAX, Intake, runs_of
 from tickcast.runners.pipeline import Pipeline
@@ -93,6 +93,23 @@ def test_reasons_are_counted_by_name_up_to_a_bound() -> None:
 
     assert 3 * REASONS_MAX == sum(reasons.values())
     assert len(reasons) <= REASONS_MAX + 1
+
+
+def test_a_row_that_still_waits_at_the_end_is_set_aside_and_counted() -> None:
+    """trade at 0:00 -- trade two days on, which nobody confirms -- end"""
+    said = market(1)
+    far = next(one.raw for one in said if b'"BTCUSDT"' in one.raw and b'"T":' in one.raw)
+    at = far.index(b'"T":') + 4
+    leap = far[:at] + b"%d" % (START_MS + 2 * DAY_MS) + far[at + 13 :]
+    intake = Intake(Pipeline(FLOW))
+    intake.take(lines_of("binance", *(one.raw for one in said), leap))
+    assert {} == intake.quarantined()
+
+    assert 1 == len(intake.finish().rejects)
+    [(reason, count)] = intake.quarantined()["binance"].items()
+    assert ("implausible time", 1) == (reason.partition(":")[0], count)
+    assert 1 == intake.pipeline.counts()["frames"]["implausible"]
+    assert [] == intake.finish().rejects
 
 
 # --- any bytes
