@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tickcast.events import Columns
+from tickcast.sources.contract import TRADE
 
 Row = dict[str, Any]
 
@@ -21,72 +23,72 @@ class _Pair(Protocol):
 
 
 class Confirmed(NamedTuple):
-    """The rows to go on with, a held row of an earlier block in front of them, and the rows for quarantine."""
+    """The rows to go on with, and the rows for quarantine."""
 
     rows: Columns
-    shift: int
-    """How many rows were put in front (0 or 1)."""
-    dropped: list[int]
-    """Places of the rows that are left out: refused, or waiting."""
+    places: NDArray[np.int64]
+    """Of each row, where it stood or was confirmed: never falling."""
     refused: list[Row]
 
 
-def confirm(pair: _Pair, rows: Columns, day_ms: int) -> Confirmed:
+class Spans(NamedTuple):
+    """The framer's lengths of time, in milliseconds."""
+
+    grace_ms: int
+    boundary_ms: int
+    day_ms: int
+
+
+def confirm(pair: _Pair, rows: Columns, spans: Spans) -> Confirmed:
     """Leave out what no neighbour confirms; a row that still waits stays in `pair.held`.
+
+    The low goes row by row as the stage's own does, so that no cut into blocks changes who is whose neighbour.
 
     >>> from types import SimpleNamespace
     >>> rows = {"kind": np.array([1, 1]), "timestamp_ms": np.array([5_000, 10**9]), "recv_ms": np.array([0, 0])}
     >>> pair = SimpleNamespace(low_ms=4_000, held=None)
-    >>> confirm(pair, rows, 86_400_000).rows["timestamp_ms"].tolist(), pair.held["timestamp_ms"]
+    >>> confirm(pair, rows, Spans(1000, 60_000, 86_400_000)).rows["timestamp_ms"].tolist(), pair.held["timestamp_ms"]
     ([5000], 1000000000)
     """
-    if pair.held is None and _smooth(pair.low_ms, rows, day_ms):
-        return Confirmed(rows, 0, [], [])
-    return _one_by_one(pair, rows, day_ms)
-
-
-def _smooth(low_ms: int, rows: Columns, day_ms: int) -> bool:
-    """Whether time never leaps: nearly always, and then there is nothing to do."""
-    timed = np.flatnonzero(rows["timestamp_ms"] > 0)
-    if not len(timed):
-        return True
-    if low_ms == 0:
-        if not _vouched(rows, int(timed[0]), day_ms):
-            return False
-        low_ms = int(rows["timestamp_ms"][timed[0]])
-    reached = np.maximum.accumulate(np.concatenate(([low_ms], rows["timestamp_ms"][timed])))
-    return int(np.diff(reached).max()) <= day_ms
-
-
-def _one_by_one(pair: _Pair, rows: Columns, day_ms: int) -> Confirmed:
-    low_ms, held, held_at = pair.low_ms, pair.held, -1  # held_at: its place, when it is one of these rows
-    front: Row | None = None
-    dropped: list[int] = []
+    low_ms, held = pair.low_ms, pair.held
+    count = len(rows["kind"])
+    held_at = count  # the place of the row that waits; one of an earlier block stands behind all of these
+    order: list[int] = []
+    places: list[int] = []
     refused: list[Row] = []
-    for place, time_ms in enumerate(rows["timestamp_ms"].tolist()):
-        if time_ms <= 0:
-            continue
-        trusted = time_ms <= low_ms + day_ms if low_ms else _vouched(rows, place, day_ms)
-        agrees = held is not None and abs(time_ms - held["timestamp_ms"]) <= day_ms
-        if held is not None and agrees and (low_ms == 0 or not trusted):
-            if held_at < 0:
-                front = held
-            else:
-                dropped.remove(held_at)
-            held, trusted = None, True
-        elif held is not None:  # time went on without it, or leapt elsewhere
-            refused.append(held)
+    for place, (kind, time_ms) in enumerate(zip(rows["kind"].tolist(), rows["timestamp_ms"].tolist(), strict=True)):
+        trusted = time_ms <= 0 or (time_ms <= low_ms + spans.day_ms if low_ms else _vouched(rows, place, spans.day_ms))
+        if time_ms > 0 and held is not None:
+            agrees = abs(time_ms - held["timestamp_ms"]) <= spans.day_ms
+            if agrees and (low_ms == 0 or not trusted):  # it comes in here, where it is confirmed
+                order.append(held_at)
+                places.append(place)
+                low_ms, trusted = _moved(low_ms, held["kind"], held["timestamp_ms"], spans), True
+            else:  # time went on without it, or leapt elsewhere
+                refused.append(held)
             held = None
         if trusted:
-            low_ms = max(low_ms, time_ms)
+            order.append(place)
+            places.append(place)
+            low_ms = _moved(low_ms, kind, time_ms, spans) if time_ms > 0 else low_ms
         else:
             held, held_at = {name: column[place].item() for name, column in rows.items()}, place
-            dropped.append(place)
+    kept = {name: _take(column, order, pair.held and pair.held[name]) for name, column in rows.items()}
     pair.held = held
-    kept = {name: np.delete(column, dropped) for name, column in rows.items()} if dropped else rows
-    if front is not None:
-        kept = {name: np.insert(column, 0, front[name]) for name, column in kept.items()}
-    return Confirmed(kept, 0 if front is None else 1, dropped, refused)
+    return Confirmed(kept, np.array(places, dtype=np.int64), refused)
+
+
+def _take(column: NDArray[Any], order: list[int], earlier: Any) -> NDArray[Any]:
+    whole = column if earlier is None else np.append(column, np.array([earlier], dtype=column.dtype))
+    return whole[order]
+
+
+def _moved(low_ms: int, kind: int, time_ms: int, spans: Spans) -> int:
+    """Where a row moves the low: a trade to its own time, other proof, less the grace, across a boundary."""
+    if kind == TRADE:
+        return max(low_ms, time_ms)
+    proof_ms = time_ms - spans.grace_ms
+    return proof_ms if proof_ms // spans.boundary_ms > low_ms // spans.boundary_ms else low_ms
 
 
 def _vouched(rows: Columns, place: int, day_ms: int) -> bool:

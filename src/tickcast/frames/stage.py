@@ -19,7 +19,7 @@ from tickcast.clock import DAY_MS
 from tickcast.config import FlowSettings
 from tickcast.events import TRADES, Columns, Frame
 from tickcast.frames.fold import fold
-from tickcast.frames.plausible import Row, confirm
+from tickcast.frames.plausible import Row, Spans, confirm
 from tickcast.snapshot import pack, unpack
 from tickcast.sources.contract import QUOTE, TRADE, MarketRows, Reject
 
@@ -65,8 +65,7 @@ class Framer:
 
     def __init__(self, settings: FlowSettings, pairs: tuple[str, ...] = ()) -> None:
         self.pairs = frozenset(pairs)
-        self.grace_ms = settings.grace_ms
-        self.boundary_ms = 1000 * math.gcd(*settings.candle_seconds)
+        self.spans = Spans(settings.grace_ms, 1000 * math.gcd(*settings.candle_seconds), DAY_MS)
 
     def new(self) -> FramerState:
         """Nothing is known of the exchange."""
@@ -90,7 +89,7 @@ class Framer:
         lows = np.array([pair.low_ms for pair in pairs], dtype=np.int64)
         bids = np.array([pair.bid for pair in pairs])
         asks = np.array([pair.ask for pair in pairs])
-        folded = fold(rows.columns, lows, bids, asks, known, (self.grace_ms, self.boundary_ms, DAY_MS))
+        folded = fold(rows.columns, lows, bids, asks, known, self.spans)
         if folded is None:
             return False
         order, columns = folded.order, rows.columns
@@ -160,12 +159,10 @@ class Framer:
         silences: NDArray[np.intp],
     ) -> None:
         """Set aside what no neighbour confirms, then cut."""
-        kept = confirm(pair, rows, DAY_MS)
+        kept = confirm(pair, rows, self.spans)
         state.implausible += len(kept.refused)
         framed.rejects.extend(_reject(key, row) for row in kept.refused)
-        if kept.dropped:
-            silences = silences - np.searchsorted(kept.dropped, silences)
-        self._cut(framed, key, pair, kept.rows, silences + kept.shift)
+        self._cut(framed, key, pair, kept.rows, np.searchsorted(kept.places, silences))
 
     def _cut(
         self, framed: Framed, key: tuple[str, str], pair: PairState, rows: Columns, silences: NDArray[Any]
@@ -174,8 +171,8 @@ class Framer:
         kind, time_ms = rows["kind"], rows["timestamp_ms"]
         is_trade = kind == TRADE
         trades = np.flatnonzero(is_trade)
-        proof = np.where(is_trade, time_ms, np.where(time_ms > 0, time_ms - self.grace_ms, 0))
-        reached = np.maximum.accumulate(np.concatenate(([pair.low_ms], proof))) // self.boundary_ms
+        proof = np.where(is_trade, time_ms, np.where(time_ms > 0, time_ms - self.spans.grace_ms, 0))
+        reached = np.maximum.accumulate(np.concatenate(([pair.low_ms], proof))) // self.spans.boundary_ms
         crossings = np.flatnonzero(~is_trade & (reached[1:] > reached[:-1]))
         met = _quotes_met(pair, rows, trades)
         start = 0

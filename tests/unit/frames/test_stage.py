@@ -192,7 +192,7 @@ row = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(rows=st.lists(row, min_size=1, max_size=30), data=st.data())
 def test_no_cut_into_blocks_changes_what_is_said(rows: list[dict[str, Any]], data: st.DataObject) -> None:
     places = data.draw(st.lists(st.integers(0, len(rows)), max_size=5).map(sorted))
@@ -204,7 +204,7 @@ def test_no_cut_into_blocks_changes_what_is_said(rows: list[dict[str, Any]], dat
     assert sorted(r.raw for s in whole_steps for r in s.rejects) == sorted(r.raw for s in part_steps for r in s.rejects)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(
     blocks=st.lists(st.lists(row, min_size=1, max_size=20), min_size=1, max_size=4), wanted=st.sampled_from(["", "A"])
 )
