@@ -27,6 +27,12 @@ EPILOG = """examples:
   tickcast import odd.csv --exchange binance --pair BTCUSDT --columns time=stamp,price=last,quantity=size --json
 """
 REJECTS_FILE = "import-rejects.csv"
+_TOLD = {
+    "duplicates": "trades were known already",
+    "overlapping": "aggregates were known in part and left out",
+    "too_late": "times a trade came too late for its candle; import history before what is younger",
+}
+"""What the candles stage counts, in the words of who imports."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -248,7 +254,11 @@ def _print(results: Sequence[ReadResult], summary: dict[str, Any]) -> None:
             print(f"rejected {result.rejects.count - len(result.rejects.first):,} more of {result.path.name}")
     if summary["rejects_file"]:
         print(f"all rejected rows are in {summary['rejects_file']}")
-    table("made", ["table", "rows"], [[name, count] for name, count in summary["tables"].items()])
+    table("made", ["table", "rows"], [[name, count] for name, count in summary["counts"].items()])
+    for counts in summary["stages"]:
+        for what, count in counts.get("candles", {}).items():
+            if count and what in _TOLD:
+                say(f"candles: {count:,} {_TOLD[what]}")
     if "digest" in summary:
         print(f"digest {summary['digest']}")
     print(f"written to {summary.get('out') or summary.get('data_dir')}")

@@ -40,14 +40,21 @@ class IntoTables:
 
     def take(self, frame: Frame, flow: FlowSettings) -> None:
         """Carry one frame through the stages of a flow."""
-        pipeline = self._pipelines.setdefault(flow, Pipeline(flow))
+        pipeline = self._pipelines.get(flow)
+        if pipeline is None:
+            pipeline = self._pipelines[flow] = Pipeline(flow)
         for output in pipeline.push_frame(frame):
             self._sink.write(output)
 
     def summary(self) -> dict[str, Any]:
         """What was made."""
         results = self._sink.results
-        return {"out": str(self._sink.directory), "tables": results.counts(), "digest": results.hexdigest()}
+        return {
+            "out": str(self._sink.directory),
+            "counts": results.counts(),
+            "digest": results.hexdigest(),
+            "stages": [pipeline.counts() for pipeline in self._pipelines.values()],
+        }
 
 
 class IntoDirectory:
@@ -66,6 +73,7 @@ class IntoDirectory:
             self._embedded.__exit__(type(exc), exc, exc.__traceback__)
             raise
         self._embedded.status.rows.clear()
+        self._before = self._embedded.pipeline.counts()
         return self
 
     def __exit__(
@@ -84,7 +92,15 @@ class IntoDirectory:
 
     def summary(self) -> dict[str, Any]:
         """What was made."""
-        return {"data_dir": str(self._embedded.settings.data_dir), "tables": dict(self._embedded.status.rows)}
+        since = {
+            stage: {what: count - self._before.get(stage, {}).get(what, 0) for what, count in counts.items()}
+            for stage, counts in self._embedded.pipeline.counts().items()
+        }
+        return {
+            "data_dir": str(self._embedded.settings.data_dir),
+            "counts": dict(self._embedded.status.rows),
+            "stages": [since],
+        }
 
 
 def _low_of(frame: Frame, start: int, stop: int) -> int:

@@ -46,7 +46,7 @@ def rows(path: Path) -> list[dict[str, Any]]:
 def test_candles_become_indicators_and_features_in_four_files(tmp_path: Path, said: Any) -> None:
     answer = said(candle_file(tmp_path, candle_lines(30)), *MARKET, "--out", "out")
 
-    assert answer["tables"] == {"candles": 30, "technical_indicators": 30, "ticks_features": 0, "features": 30}
+    assert answer["counts"] == {"candles": 30, "technical_indicators": 30, "ticks_features": 0, "features": 30}
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "candles.parquet", "features.parquet", "technical_indicators.parquet", "ticks_features.parquet",
     ]  # fmt: skip
@@ -108,7 +108,7 @@ def test_an_import_into_the_store_can_be_asked_for_and_done_twice(tmp_path: Path
     for _ in range(2):
         answer = said(path, *MARKET, "--data-dir", "data")
 
-    assert answer["tables"]["candles"] == 30
+    assert answer["counts"]["candles"] == 30
     with DuckStore(tmp_path / "data" / STORE_FILE, read_only=True) as store:
         assert store.query("SELECT pair, count(*), max(close) FROM candles GROUP BY pair").rows == [
             ("BTCUSDT", 30, 130.0)
@@ -159,11 +159,11 @@ def test_candles_that_can_not_be_made_are_refused_for_a_store_and_kept_for_files
     answer = said(path, *MARKET, "--out", "out")
 
     assert "holds 300-second candles, of which 60 can not be made, so nothing was imported; ask for what" in refused
-    assert answer["tables"]["candles"] == 5
+    assert answer["counts"]["candles"] == 5
     known = flow_of(tmp_path / "data")
     assert known is not None
     assert known.candle_seconds == (300,)
-    assert said(path, *MARKET, "--data-dir", "data")["tables"]["candles"] == 5  # it has learned what it is made of
+    assert said(path, *MARKET, "--data-dir", "data")["counts"]["candles"] == 5  # it has learned what it is made of
 
 
 def test_candles_are_rolled_up_to_the_lengths_asked_for(tmp_path: Path, said: Any) -> None:
@@ -190,7 +190,7 @@ def test_flat_candles_are_put_where_a_file_leaves_out_quiet_minutes(tmp_path: Pa
     with_gaps = said(path, *MARKET, "--into", "300", "--out", "gaps")
     filled = said(path, *MARKET, "--into", "300", "--quiet-gaps", "--out", "filled")
 
-    assert (with_gaps["tables"]["candles"], filled["tables"]["candles"]) == (2, 3)
+    assert (with_gaps["counts"]["candles"], filled["counts"]["candles"]) == (2, 3)
     assert [row["volume"] for row in rows(tmp_path / "filled" / "candles.parquet")][1] == 6.5 + 9.5 + 10.5
 
 
@@ -237,3 +237,17 @@ def test_what_can_not_be_imported_is_one_sentence(
 
     assert says in capsys.readouterr().err
     assert not (tmp_path / "out" / "candles.parquet").exists()
+
+
+def test_trades_that_come_too_late_for_their_candles_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """History after what is younger: the windows have been forgotten, and who imports must hear of it."""
+    rows = [(at, START_MS + at * 60_000, 100.0, 1.0) for at in range(100)]
+    old, young = trade_file(tmp_path, rows[:10], "old.csv"), trade_file(tmp_path, rows[60:], "young.csv")
+    assert main(["import", str(young), *MARKET, "--data-dir", "data"]) == 0
+    capsys.readouterr()
+    assert main(["import", str(old), *MARKET, "--data-dir", "data"]) == 0
+    assert "came too late for its candle" in capsys.readouterr().err
+    assert main(["import", str(young), *MARKET, "--data-dir", "data"]) == 0
+    assert "trades were known already" in capsys.readouterr().err
