@@ -141,7 +141,8 @@ class Demo:
             self.phase = "history" if self.live_since_s is None else "live"
             self.notes += embedded.notes()
             on_tick(self)
-            if self.options.seconds is not None and self.live_s() >= self.options.seconds:
+            seconds = self.options.seconds
+            if seconds is not None and self.live_since_s is not None and self.live_s() >= seconds:
                 break
 
     def live_s(self) -> float:

@@ -56,6 +56,13 @@ def test_it_goes_through_its_phases_and_ends_by_itself(tmp_path: Path) -> None:
     assert {} == summary.quarantined
 
 
+def test_no_live_seconds_at_all_still_give_the_history(tmp_path: Path) -> None:
+    summary = run(tmp_path, seconds=0.0)
+
+    assert summary.market_ms >= NOW_NS // 1_000_000 - 1000
+    assert summary.counts["candles"] > 500
+
+
 def test_a_replay_of_its_journal_gives_its_digest_and_verify_holds(tmp_path: Path) -> None:
     first = run(tmp_path)
     assert (first.digest, first.counts) == replayed(tmp_path)
