@@ -24,7 +24,7 @@ from tickcast.journal.journal import Journal
 from tickcast.journal.lock import DataDirLock
 from tickcast.journal.quarantine import Quarantine
 from tickcast.journal.reading import Position
-from tickcast.runners.datadir import STORE_FILE, hold_flow, note_expired
+from tickcast.runners.datadir import AHEAD_FILE, STORE_FILE, hold_flow, note_expired, write_whole
 from tickcast.runners.intake import Intake
 from tickcast.runners.pipeline import Pipeline
 from tickcast.runners.status import Status
@@ -81,6 +81,7 @@ class Embedded:
             )
             self._notes += self.journal.repaired
             self.store = held.enter_context(DuckStore(root / STORE_FILE))
+            self._notes += [f"{root / path}: is gone, so its tick features are left out." for path in self.store.gone]
             self._held = held.pop_all()
         return self
 
@@ -124,6 +125,7 @@ class Embedded:
                 if self._pending_rows >= PENDING_ROWS_MAX:
                     self.settle()
         self.checkpoint()
+        (self.settings.data_dir / AHEAD_FILE).unlink(missing_ok=True)
         return read
 
     def pump(self, feeds: Sequence[Feed], timeout_s: float) -> int:
@@ -198,6 +200,7 @@ class Embedded:
 
     def settle(self) -> None:
         """Write outputs without moving the checkpoint, so that a long recovery stays within memory."""
+        write_whole(self.settings.data_dir / AHEAD_FILE, b"")
         self._write(None)
 
     def settle_when_full(self) -> None:

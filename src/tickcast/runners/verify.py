@@ -16,12 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tickcast.clock import DAY_MS, SystemClock, utc_text
-from tickcast.config import FlowSettings
+from tickcast.config import FlowSettings, Settings
 from tickcast.events import Columns, Frame
 from tickcast.indicators.spec import ANCHOR
 from tickcast.journal.journal import Journal
 from tickcast.journal.lock import DataDirLock
-from tickcast.runners.datadir import STORE_FILE, expired_until_ms, flow_of, must_exist
+from tickcast.runners.datadir import AHEAD_FILE, STORE_FILE, expired_until_ms, flow_of, must_exist
+from tickcast.runners.embedded import Embedded
 from tickcast.runners.intake import Intake
 from tickcast.runners.pipeline import Pipeline, rows_of
 from tickcast.store.contract import KINDS
@@ -51,6 +52,8 @@ def verify(root: Path, *, advance: Callable[[float], None] = lambda done: None) 
     """Recompute a data directory that no process works on."""
     must_exist(root)
     settings = flow_of(root) or FlowSettings()
+    if (root / AHEAD_FILE).exists():
+        _finish_recovery(root, settings)
     with DataDirLock(root), tempfile.TemporaryDirectory(prefix="verify-", dir=root) as scratch:
         stored = DuckStore(root / STORE_FILE, read_only=True)
         again = DuckStore(Path(scratch) / STORE_FILE)
@@ -61,6 +64,13 @@ def verify(root: Path, *, advance: Callable[[float], None] = lambda done: None) 
         finally:
             stored.close()
             again.close()
+
+
+def _finish_recovery(root: Path, settings: FlowSettings) -> None:
+    """A recovery that was killed left rows ahead of the checkpoint: do what the next start would do."""
+    named = {name: getattr(settings, name) for name in FlowSettings.__struct_fields__}
+    with Embedded(Settings(data_dir=root, journal_keep_days=0, **named), SystemClock()) as embedded:
+        embedded.recover()
 
 
 def _recompute(
@@ -135,8 +145,9 @@ def _aligned(kind: str, left: Iterator[Columns], right: Iterator[Columns]) -> It
         ids, other = _ids(a, key), _ids(b, key)
         end = min(ids[-1], other[-1])
         upto, other_upto = sum(one <= end for one in ids), sum(one <= end for one in other)
-        both, known = set(ids) & set(other), (ids[:upto], other[:other_upto])
-        picks = [np.array([one in both for one in some], dtype=np.bool_) for some in known]
+        known = ids[:upto], other[:other_upto]
+        both = set(known[0]) & set(known[1])
+        picks = [_firsts(some, both) for some in known]
         a, b = _head(a, upto), _head(b, other_upto)
         yield _pick(a, picks[0]), _pick(b, picks[1]), _times(_pick(a, picks[0]))
         yield _pick(a, ~picks[0]), None, _times(_pick(a, ~picks[0]))
@@ -148,6 +159,21 @@ def _aligned(kind: str, left: Iterator[Columns], right: Iterator[Columns]) -> It
     while theirs is not None:
         yield None, theirs, _times(theirs)
         theirs = next(right, None)
+
+
+def _firsts(ids: list[tuple[Any, ...]], wanted: set[tuple[Any, ...]]) -> NDArray[np.bool_]:
+    """Where each of the wanted ids stands first: a damaged store can hold a row twice.
+
+    >>> _firsts([(1,), (1,), (2,), (3,)], {(1,), (3,)}).tolist()
+    [True, False, False, True]
+    """
+    left = set(wanted)
+    picked = np.zeros(len(ids), dtype=np.bool_)
+    for at, one in enumerate(ids):
+        if one in left:
+            left.remove(one)
+            picked[at] = True
+    return picked
 
 
 def _unequal(left: Columns, right: Columns) -> NDArray[np.bool_]:

@@ -123,4 +123,11 @@ def refused(exc: BaseException) -> StoreError:
             f"needs a day file of tick features that is gone ({said})",
             "put the file back, or restart, which forgets it",
         )
+    damaged = (duckdb.InvalidInputException, duckdb.IOException, duckdb.SerializationException)
+    if ".parquet" in said and isinstance(exc, damaged):
+        return StoreError(
+            "query",
+            f"needs a day file of tick features that can not be read ({said})",
+            "move that file away, or put an undamaged copy in its place",
+        )
     return StoreError("query", f"could not be run ({said})", "correct it and ask again; SHOW TABLES lists the tables")

@@ -99,9 +99,14 @@ class DuckStore:
         with self._cursor() as cursor:
             return ask(cursor, sql, limit, timeout_s)
 
+    @property
+    def gone(self) -> list[str]:
+        """Day files of tick features, beside the store, that someone removed: their rows are in it no more."""
+        return list(self._ticks.gone)
+
     def keys(self, kind: str) -> list[tuple[str, str]]:
         """(exchange, pair) of every key that has rows of a kind, sorted."""
-        with self._cursor() as cursor:
+        with self._cursor() as cursor, self._reading():
             found = cursor.execute(f"SELECT DISTINCT exchange, pair FROM {KINDS[kind].name} ORDER BY ALL").fetchall()
         return [(exchange, pair) for exchange, pair in found]
 
@@ -111,7 +116,7 @@ class DuckStore:
         All batches are of one moment, whatever is committed meanwhile.
         """
         table = KINDS[kind]
-        with self._cursor() as cursor:
+        with self._cursor() as cursor, self._reading():
             cursor.execute("BEGIN TRANSACTION READ ONLY")
             parts = iter([_ordered(kind, exchange, pair)])
             if kind == "ticks_features":
@@ -218,10 +223,23 @@ class DuckStore:
             raise StoreError(str(self.path), f"can not be read ({brief(exc)})", "ask again") from exc
         try:
             if self.read_only:  # the view in the file names paths of when it was written: the directory may have moved
-                self._ticks.show(cursor, temporary=True)
+                with self._reading():
+                    self._ticks.show(cursor, temporary=True)
             yield cursor
         finally:
             cursor.close()
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """What DuckDB can not read is one sentence, with the file in it."""
+        try:
+            yield
+        except duckdb.Error as exc:
+            raise StoreError(
+                str(self.path),
+                f"has rows that can not be read ({brief(exc)})",
+                "move a damaged file away; `tickcast replay` of the journal gives its rows again",
+            ) from exc
 
     def _refuse_read_only(self) -> None:
         if self.read_only:

@@ -70,6 +70,8 @@ class TickDays:
 
     def __init__(self, base: Path) -> None:
         self.base = base
+        self.gone: list[str] = []
+        """Files that were listed and are not there any more."""
         self._edges: dict[Key, _Edge] | None = None
         self._rolling: tuple[Key, str] | None = None
         self._roll_spoiled = False
@@ -128,12 +130,12 @@ class TickDays:
         self.show(connection)
 
     def show(self, connection: duckdb.DuckDBPyConnection, *, temporary: bool = False) -> None:
-        """Make `ticks_features` the recent rows and the listed files, all in one."""
+        """Make `ticks_features` the recent rows and the listed files that are there, all in one."""
         listed = connection.execute("SELECT path FROM embedded.tick_files ORDER BY path").fetchall()
         text = f"SELECT {COLUMNS} FROM embedded.recent_ticks"
-        if listed:
-            paths = ", ".join(quoted(str(self.base / path)) for (path,) in listed)
-            text += f" UNION ALL SELECT {COLUMNS} FROM read_parquet([{paths}])"
+        there = [quoted(str(self.base / path)) for (path,) in listed if (self.base / path).is_file()]
+        if there:
+            text += f" UNION ALL SELECT {COLUMNS} FROM read_parquet([{', '.join(there)}])"
         kind = "TEMP VIEW" if temporary else "VIEW"
         connection.execute(f"CREATE OR REPLACE {kind} ticks_features AS {text}")
 
@@ -148,6 +150,7 @@ class TickDays:
         shown = str(found[0]) if found else ""
         if not missing and all(quoted(str(self.base / path)) in shown for path in listed):
             return
+        self.gone += missing
         connection.execute("BEGIN")
         for path in missing:
             connection.execute("DELETE FROM embedded.tick_files WHERE path = ?", [path])
@@ -247,6 +250,7 @@ def spans(connection: duckdb.DuckDBPyConnection, base: Path, key: Key) -> Iterat
         for day, path in connection.execute(
             "SELECT day, path FROM embedded.tick_files WHERE exchange = ? AND pair = ?", list(key)
         ).fetchall()
+        if (base / path).is_file()
     }
     names = ", ".join(TICKS.columns)
     hours = connection.execute(

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,13 @@ from tickcast.errors import BusyError, StoreError
 from tickcast.events import Columns
 from tickcast.journal.journal import Journal
 from tickcast.journal.lock import DataDirLock
-from tickcast.runners.datadir import STORE_FILE, note_expired
+from tickcast.runners import embedded as embedded_module
+from tickcast.runners.datadir import AHEAD_FILE, STORE_FILE, note_expired
 from tickcast.runners.embedded import Embedded
 from tickcast.runners.imports import IntoDirectory
 from tickcast.runners.verify import _aligned, _unequal, verify
 from tickcast.sources.own import read_frame
+from tickcast.store.duckdb import DuckStore
 
 MINUTES = 6
 
@@ -70,6 +73,29 @@ def test_what_was_journaled_after_the_last_checkpoint_is_not_a_difference(cut: i
 
     verdict = verify(tmp_path)
     assert (True, verdict.sentence) == (verdict.holds, verdict.sentence)
+
+
+def test_a_recovery_that_was_killed_halfway_is_finished_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """accept, kill --- recover: some rows written without a checkpoint, kill --- verify"""
+    monkeypatch.setattr(embedded_module, "PENDING_ROWS_MAX", 50)
+
+    def stop(read: int) -> None:
+        if (tmp_path / AHEAD_FILE).exists():
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), Embedded(settings_for(tmp_path), ManualClock()) as embedded:
+        for at in range(0, len(market(MINUTES)), 200):
+            embedded.accept(market(MINUTES)[at : at + 200])
+        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt), Embedded(settings_for(tmp_path), ManualClock()) as embedded:
+        monkeypatch.setattr(embedded.journal, "read", partial(embedded.journal.read, max_bytes=20_000))
+        embedded.recover(stop)
+    with DuckStore(tmp_path / STORE_FILE, read_only=True) as store:
+        assert {} == store.load_checkpoint().positions
+        assert [] != store.keys("candles")
+
+    assert verify(tmp_path).holds
+    assert not (tmp_path / AHEAD_FILE).exists()
 
 
 @pytest.mark.parametrize(
@@ -199,3 +225,13 @@ def test_a_null_equals_a_null_and_a_last_bit_is_a_difference() -> None:
 
 def test_a_column_that_only_one_side_has_is_a_difference() -> None:
     assert [True] == _unequal(rows(1, x=[1.0]), rows(1)).tolist()
+
+
+def test_a_row_that_stands_twice_is_a_difference(root: Path) -> None:
+    plant(root, "INSERT INTO embedded.recent_ticks FROM embedded.recent_ticks ORDER BY timestamp_ms LIMIT 1")
+
+    verdict = verify(root)
+
+    assert not verdict.holds
+    assert "only the store has this row" in verdict.sentence
+    assert (verdict.tables["ticks_features"].differ, verdict.tables["candles"].differ) == (1, 0)

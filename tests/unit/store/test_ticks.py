@@ -208,6 +208,35 @@ def test_a_day_file_that_was_removed_is_missed_once_and_then_forgotten(path: Pat
         assert ids(store) == [3]
 
 
+def test_a_reader_leaves_out_a_day_file_that_was_removed_and_the_next_writer_names_it(path: Path) -> None:
+    with DuckStore(path) as store:
+        store.commit([ticks(1, 2), ticks(3, start_ms=DAY + DAY_MS)], None)
+        store.roll_ticks(TOMORROW)
+        assert not store.gone
+    next(path.parent.rglob("*.parquet")).unlink()
+
+    with DuckStore(path, read_only=True) as store:
+        assert ids(store) == [3]
+    with DuckStore(path) as store:
+        assert [f"ticks/binance/BTCUSDT/{TODAY}.parquet"] == store.gone
+
+
+@pytest.mark.parametrize("damage", [b"", b"PAR1 and then something else"])
+def test_a_damaged_day_file_is_named_by_every_reader(damage: bytes, path: Path) -> None:
+    with DuckStore(path) as store:
+        store.commit([ticks(1, 2), ticks(3, start_ms=DAY + DAY_MS)], None)
+        store.roll_ticks(TOMORROW)
+    next(path.parent.rglob("*.parquet")).write_bytes(damage)
+
+    with DuckStore(path, read_only=True) as store:
+        with pytest.raises(StoreError, match=f"has rows that can not be read .*{TODAY}.parquet"):
+            store.keys("ticks_features")
+        with pytest.raises(StoreError, match=f"has rows that can not be read .*{TODAY}.parquet"):
+            list(store.rows("ticks_features", exchange="binance", pair="BTCUSDT"))
+        with pytest.raises(StoreError, match=f"can not be read .*{TODAY}.parquet"):
+            store.query("SELECT max(midprice) FROM ticks_features")
+
+
 def test_pairs_can_not_lead_out_of_the_directory(store: DuckStore, tmp_path: Path) -> None:
     store.commit([ticks(1, pair="../../../x"), ticks(2, pair=".."), ticks(3, pair="a'b*?[1]")], None)
 
