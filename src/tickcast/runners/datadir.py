@@ -14,6 +14,8 @@ from tickcast.errors import ConfigError, StoreError
 FLOW_FILE = "flow.json"
 EXPIRED_FILE = "journal-expired-until"
 STORE_FILE = "tickcast.duckdb"
+AHEAD_FILE = "store-ahead"
+"""There while a recovery has written rows that no checkpoint stands behind yet."""
 
 
 def flow_of(root: Path) -> FlowSettings | None:
