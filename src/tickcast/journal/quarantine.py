@@ -56,9 +56,6 @@ class Quarantine:
         """How many were refused since this was opened, by exchange and reason."""
         return {exchange: dict(reasons) for exchange, reasons in self._counts.items()}
 
-    def close(self) -> None:
-        """Nothing is held between two calls; here so that its owner need not know."""
-
     def expire(self, today: str, keep_days: int) -> list[str]:
         """Delete the days that are older than so many days (0 keeps all); says which."""
         gone: list[str] = []
