@@ -28,6 +28,15 @@ NO_KERNELS = {"cli", "runners", "store", "journal"}
 GENERATIONS_KEPT = 3
 
 
+PASSING = "tickcast-kernels-"
+"""How the folder is named that lives no longer than the process, where no other can be written."""
+
+
+def folder() -> Path:
+    """Where this process keeps compiled kernels."""
+    return Path(_numba_config.CACHE_DIR)
+
+
 def _choose_cache() -> Path:
     """Where compiled kernels live: a folder named by all sources that a kernel could draw on.
 
@@ -44,7 +53,7 @@ def _choose_cache() -> Path:
     try:
         return prepare_cache(Path(asked) / "tickcast" if asked else cache_dir() / "kernels", stamp.hexdigest())
     except OSError:  # a read-only home: compile again on each start, in a folder that nobody else can write to
-        own = tempfile.mkdtemp(prefix="tickcast-kernels-")
+        own = tempfile.mkdtemp(prefix=PASSING)
         atexit.register(shutil.rmtree, own, ignore_errors=True)
         return Path(own)
 

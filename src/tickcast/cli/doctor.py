@@ -144,20 +144,14 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 def kernel_cache(_: Case) -> Iterator[Finding]:
     """Compiled kernels can be kept, so that the next start does not compile again."""
-    import numba
-
-    import tickcast
+    from tickcast import kernels
     from tickcast.config import cache_dir
 
-    package = Path(tickcast.__file__).parent
-    said = str(getattr(numba.config, "CACHE_DIR", ""))
-    for folder in (Path(said) if said else package, cache_dir()):
-        if _writable(folder):
-            yield Finding("kernel cache", OK, str(folder))
-            return
-    yield Finding(
-        "kernel cache", WARN, f"neither {package} nor {cache_dir()} can be written", "set NUMBA_CACHE_DIR to a folder"
-    )
+    folder = kernels.folder()
+    if folder.name.startswith(kernels.PASSING):
+        yield Finding("kernel cache", WARN, f"{cache_dir()} can not be written", "set NUMBA_CACHE_DIR to a folder")
+    else:
+        yield Finding("kernel cache", OK, str(folder))
 
 
 def disk(case: Case) -> Iterator[Finding]:
