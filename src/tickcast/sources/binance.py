@@ -25,6 +25,9 @@ TIMED_NOISE = frozenset(
 )
 """Events that tell of more than we need, but of their own time too."""
 
+AGGREGATE_MAX = 1_000_000
+"""Trades in one aggregate: one taker's order fills some thousands at most, and a false range would swallow true ids."""
+
 
 class _Head(msgspec.Struct):
     e: str = ""
@@ -129,7 +132,7 @@ def _map_trade(wire: _Trade) -> Sequence[Event]:
 def _map_aggregate(wire: _Aggregate) -> Sequence[Event]:
     if wire.first == -1 and wire.last == -1 and not_negative(wire.p, "p") == 0.0 == not_negative(wire.q, "q"):
         return ()  # the venue's way to say that an aggregate became void
-    if not 0 <= wire.first <= wire.last < 2**63:
+    if not 0 <= wire.first <= wire.last < min(2**63, wire.first + AGGREGATE_MAX):
         raise Unreadable("f and l are not a range of ids")
     price, quantity = positive(wire.p, "p"), positive(wire.q, "q")
     return (Trade(pair_name(wire.s), wire.last, wire.first, price, quantity, epoch_ms(wire.T, "T"), wire.m),)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from tickcast.events import Columns
 from tickcast.kernels import kernel, warms
+from tickcast.sources.binance import AGGREGATE_MAX
 from tickcast.sources.blocks import COLUMNS, RECV_MAX_NS, SILENCE_NS, LineReader
 from tickcast.sources.contract import ALIVE, QUOTE, TIME_MAX_MS, TIME_MIN_MS, TRADE, Mapper, MarketRows
 from tickcast.sources.decimals import MICROSECONDS_FROM
@@ -129,7 +130,7 @@ def _trade(at: int, end: int, aggregate: bool) -> tuple[Fields, int]:
     at = resting if resting else after(at, end, ',"m":false')
     ignored = after(at, end, ',"M":true')
     at = ignored if ignored else after(at, end, ',"M":false')
-    if price <= 0.0 or quantity <= 0.0 or first > last:
+    if price <= 0.0 or quantity <= 0.0 or not 0 <= last - first < AGGREGATE_MAX:
         at = 0
     return (TRADE, low, high, last, first, time_ms, 1 if resting else 0, price, quantity), at
 

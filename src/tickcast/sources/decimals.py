@@ -51,16 +51,24 @@ def guarded(exchange: str, read: Callable[[bytes], Sequence[Event]], raw: bytes)
     raise WireError(exchange, reason, REMEDY) from cause
 
 
-def positive(value: str | float, field: str) -> float:
-    """Read a price or quantity as Python's float() does; it must be finite and above zero.
-
-    >>> positive("61837.63000000", "p")
-    61837.63
-    """
+def _number(value: str | float, field: str) -> float:
+    """Python's float(), without what only Python takes for a number: digits of other scripts, and underscores."""
     try:
         number = float(value)
     except ValueError:
         raise Unreadable(f"{field} is not a number") from None
+    if isinstance(value, str) and ("_" in value or not value.isascii()):
+        raise Unreadable(f"{field} is not a number")
+    return number
+
+
+def positive(value: str | float, field: str) -> float:
+    """Read a price or quantity; it must be finite and above zero.
+
+    >>> positive("61837.63000000", "p")
+    61837.63
+    """
+    number = _number(value, field)
     if 0.0 < number < math.inf:
         return number
     raise Unreadable(f"{field} is not a positive, finite number")
@@ -74,10 +82,7 @@ def not_negative(value: str | float, field: str) -> float:
     >>> not_negative("0.00000000", "b"), not_negative("", "best_bid")
     (0.0, 0.0)
     """
-    try:
-        number = float(value or 0.0)
-    except ValueError:
-        raise Unreadable(f"{field} is not a number") from None
+    number = _number(value or 0.0, field)
     if 0.0 <= number < math.inf:
         return number + 0.0  # -0.0 becomes 0.0
     raise Unreadable(f"{field} is negative or not finite")

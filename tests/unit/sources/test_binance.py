@@ -8,7 +8,9 @@ import pytest
 
 from tests.unit.sources.captured import BINANCE_2021, BTC, ETH, raws
 from tickcast.errors import WireError
-from tickcast.sources.binance import Binance
+from tickcast.sources.binance import AGGREGATE_MAX, Binance
+from tickcast.sources.binance_scan import map_binance
+from tickcast.sources.blocks import encode_line
 from tickcast.sources.contract import Alive, Event, Quote, Trade
 
 # hftbacktest_btcusdt_spot_20240808.gz, the first message of each kind
@@ -97,6 +99,8 @@ def test_known_noise_is_empty_and_not_quarantined(raw: bytes) -> None:
         (b'"p":"61837.63000000"', b'"p":"NaN"', "p is not a positive, finite number"),
         (b'"p":"61837.63000000"', b'"p":"1e999"', "p is not a positive, finite number"),
         (b'"p":"61837.63000000"', b'"p":"61,837"', "p is not a number"),
+        (b'"p":"61837.63000000"', b'"p":"61_837"', "p is not a number"),
+        (b'"p":"61837.63000000"', '"p":"٦١"'.encode(), "p is not a number"),
         (b'"p":"61837.63000000"', b'"p":61837.63', "Expected `str`, got `float` - at `$.p`"),
         (b'"q":"0.02000000"', b'"q":"0.00000000"', "q is not a positive, finite number"),
         (b'"q":"0.02000000",', b"", "Object missing required field `q`"),
@@ -118,6 +122,18 @@ def test_what_can_not_be_true_is_refused_and_the_reason_names_the_field(old: byt
 
 def test_an_aggregate_whose_ids_run_backwards_is_refused() -> None:
     assert "f and l are not a range of ids" == reason(AGGREGATE.replace(b'"l":38248910', b'"l":38248907'))
+
+
+def test_an_aggregate_of_more_trades_than_one_order_can_fill_is_refused_on_both_roads() -> None:
+    """Believed once, it would make doubles of all the true trades that follow."""
+    last, widest = 38248910, AGGREGATE.replace(b"38248908", b"%d" % (38248910 - AGGREGATE_MAX + 1))
+    wider = AGGREGATE.replace(b"38248908", b"%d" % (last - AGGREGATE_MAX))
+    assert [last - AGGREGATE_MAX + 1] == [trade.first_id for trade in says(widest) if isinstance(trade, Trade)]
+    assert "f and l are not a range of ids" == reason(wider)
+
+    rows = map_binance(Binance(), b"".join(encode_line(1, "binance", raw) for raw in (widest, wider)))
+    assert [last - AGGREGATE_MAX + 1] == rows.columns["first_id"].tolist()
+    assert [wider] == [reject.raw for reject in rows.rejects]
 
 
 def test_an_error_of_the_venue_is_quarantined_with_its_text() -> None:
