@@ -95,6 +95,7 @@ class Demo:
             with self._server(embedded) as server:
                 self.address = f"http://{server.host}:{server.port}"
                 self.phase = "recovering"
+                on_tick(self)
                 self.recovered = embedded.recover(lambda count: self._recovering(on_tick))
                 newest_ns = embedded.pipeline.last_recv_ns(EXCHANGE)
                 live_ms = max(clock.now_ns(), newest_ns) // NS_PER_MS
