@@ -104,6 +104,8 @@ def load(
             near = difflib.get_close_matches(name, Settings.__struct_fields__, n=1)
             hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(Settings.__struct_fields__)}"
             raise ConfigError(name, "is not a setting, so nothing was started", hint.rstrip("?"))
+    if merged.get("data_dir") == "":
+        raise ConfigError("data_dir", "was empty, so nothing was started", "name a directory, or . for this one")
     for name in _LISTS & merged.keys():
         if isinstance(merged[name], str):
             merged[name] = [part.strip() for part in merged[name].split(",") if part.strip()]

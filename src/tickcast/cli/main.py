@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 
 COMMANDS = {
@@ -64,26 +67,49 @@ def main(argv: Sequence[str] | None = None) -> int:
     from tickcast.errors import TickcastError
 
     words = list(sys.argv[1:] if argv is None else argv)
-    args = parser_for(words).parse_args(words)
+    name = next((word for word in words if word in COMMANDS), "")
     try:
-        return int(args.run(args))
+        with _terminable():
+            args = parser_for(words).parse_args(words)
+            return int(args.run(args))
     except TickcastError as error:
-        print(f"tickcast {args.command}: {error}", file=sys.stderr)
+        print(f"tickcast {name}: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print(f"tickcast {args.command}: stopped at your word; what was journaled is kept.", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stopped:
+        print(f"tickcast {name}: stopped at your word; what was journaled is kept.", file=sys.stderr)
+        return 143 if isinstance(stopped, _Terminated) else 130
     except BrokenPipeError:  # the reader of our output has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python still flushes at its end
         return 0
     except OSError as error:  # whatever no layer below has a better word for: no space, no right to write, gone
         where = error.filename or "the system"
         print(
-            f"tickcast {args.command}: {where}: {error.strerror or error}, so the work was stopped; "
+            f"tickcast {name}: {where}: {error.strerror or error}, so the work was stopped; "
             "see that it exists, may be written to and has space left, then start again.",
             file=sys.stderr,
         )
         return 2
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM came."""
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM ends a command as Ctrl-C does: files half written are taken away, locks are let go."""
+
+    def stop(*_: object) -> None:
+        raise _Terminated
+
+    if threading.current_thread() is not threading.main_thread():  # only that one may say what a signal does
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -104,6 +105,7 @@ def test_sql_answers_rows(ran: Path, capsys: pytest.CaptureFixture[str]) -> None
         ["verify", "--data-dir", "file"],
         ["demo", "--port", "99999"],
         ["demo", "--data-dir", "file", "--seconds", "0"],
+        ["demo", "--data-dir", "", "--seconds", "0"],
         ["demo", "--pairs", "nope!", "--seconds", "0"],
         ["export", "--data-dir", "empty", "--table", "candles", "--out", "x.csv"],
         ["import", "nothing.csv"],
@@ -149,6 +151,32 @@ def test_what_no_layer_has_a_word_for_is_one_sentence_all_the_same(
 
     assert code == module.main(["verify"])
     assert told in sentence(capsys)
+
+
+def test_sigterm_ends_a_command_as_ctrl_c_does(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also while kernels compile, when no runner has taken the signal for itself yet."""
+    let_go: list[str] = []
+
+    def wait(args: object) -> int:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            let_go.append("the lock")
+        return 0
+
+    import tickcast.cli.verify
+
+    monkeypatch.setattr(tickcast.cli.verify, "run", wait)
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        assert 143 == module.main(["verify"])
+        assert signal.SIG_IGN == signal.getsignal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert ["the lock"] == let_go
+    assert "stopped at your word" in sentence(capsys)
 
 
 def test_a_reader_that_goes_away_is_no_error(ran: Path) -> None:
