@@ -18,6 +18,7 @@ from tickcast.journal.journal import Journal
 from tickcast.journal.lock import DataDirLock
 from tickcast.journal.sealing import seal_day
 from tickcast.runners.datadir import STORE_FILE, hold_flow
+from tickcast.runners.demo import MARKET_FILE
 from tickcast.sources.contract import Message
 from tickcast.store.duckdb import DuckStore
 
@@ -80,6 +81,14 @@ def test_a_clock_behind_the_journal_fails(journaled: Path) -> None:
         ("fail", "is 60 s behind the newest journal line (2025-11-10 17:23:53 UTC)")
     ]
     assert found(doctor.clock, journaled, 0) == [("fail", "says 1970-01-01 00:00:00 UTC")]
+
+
+def test_a_simulated_market_may_run_ahead_of_the_clock(journaled: Path) -> None:
+    """`tickcast demo --speed 60` leaves receive times that are still to come."""
+    (journaled / MARKET_FILE).write_text("{}", encoding="utf-8")
+
+    told = "2025-11-10 17:22:53 UTC; the simulated market ran ahead of it"
+    assert found(doctor.clock, journaled, NOW_NS - 60_000_000_000) == [("ok", told)]
 
 
 def test_the_data_directory_says_who_works_on_it(tmp_path: Path) -> None:
