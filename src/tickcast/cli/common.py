@@ -33,7 +33,7 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
 
 
-def settings_of(args: argparse.Namespace, **defaults: str) -> Settings:
+def settings_of(args: argparse.Namespace, **defaults: Any) -> Settings:
     """Settings from file, environment and the flags of a command; `defaults` are the command's own."""
     flags = {name: value for name, value in vars(args).items() if name in Settings.__struct_fields__}
     return load(flags, file=getattr(args, "config", None), defaults=defaults)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from tickcast.cli.common import add_json, add_settings, print_json, progress, say, settings_of, table
 
@@ -27,7 +28,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Replay, report, and say what could not be read."""
-    settings = settings_of(args)
+    settings = settings_of(args, **_made_with(args.paths))
     from tickcast.runners.replay import replay
     from tickcast.sources.recorded import open_recording
     from tickcast.sources.registry import mapper_for
@@ -55,3 +56,13 @@ def run(args: argparse.Namespace) -> int:
     if args.out is not None:
         print(f"written to {args.out}")
     return 0
+
+
+def _made_with(paths: list[Path]) -> dict[str, Any]:
+    """A data directory alone is replayed as it was made, unless flags, environment or file say otherwise."""
+    if len(paths) != 1 or not paths[0].is_dir():
+        return {}
+    from tickcast.runners.datadir import flow_of
+
+    flow = flow_of(paths[0])
+    return {} if flow is None else {name: getattr(flow, name) for name in flow.__struct_fields__}

@@ -23,6 +23,10 @@ from tickcast.frames.plausible import Row, Spans, confirm
 from tickcast.snapshot import pack, unpack
 from tickcast.sources.contract import QUOTE, TRADE, MarketRows, Reject
 
+PAIRS_MAX = 10_000
+"""Pairs of one exchange that state is kept for; the largest venue lists a third of that."""
+TOO_MANY_PAIRS = f"a pair beyond the {PAIRS_MAX:,} of one exchange"
+IMPLAUSIBLE = "implausible time: a day ahead of its neighbours"
 TRADE_COLUMNS = tuple(TRADES.columns)
 
 
@@ -76,10 +80,28 @@ class Framer:
         framed = Framed([], [])
         state.rows += len(rows.columns["pair"])
         state.last_recv_ns = max(state.last_recv_ns, rows.last_recv_ns)
+        rows = self._bounded(framed, state, rows)
         calm = not len(rows.silence_ns) and all(pair.held is None for pair in state.pairs.values())
         if not calm or not self._swiftly(framed, state, exchange, rows):
             self._plainly(framed, state, exchange, rows)
         return framed
+
+    def _bounded(self, framed: Framed, state: FramerState, rows: MarketRows) -> MarketRows:
+        """Pairs beyond the limit are no market's but a broken or hostile sender's: their rows go to quarantine."""
+        fresh = [name for name in rows.pairs if name not in state.pairs]
+        room = PAIRS_MAX - len(state.pairs)
+        if len(fresh) <= room:
+            return rows
+        refused = np.array([rows.pairs.index(name) for name in fresh[max(room, 0) :]], dtype=np.int64)
+        out = np.isin(rows.columns["pair"], refused)
+        for place in np.flatnonzero(out).tolist():
+            row = {name: column[place].item() for name, column in rows.columns.items()}
+            framed.rejects.append(_reject(rows.pairs[row["pair"]], row, TOO_MANY_PAIRS))
+        keep = [name for name in rows.pairs if rows.pairs.index(name) not in refused]
+        renumber = np.array([keep.index(name) if name in keep else -1 for name in rows.pairs] + [-1], dtype=np.int64)
+        columns = {name: column[~out] for name, column in rows.columns.items()}
+        columns["pair"] = renumber[columns["pair"]]
+        return rows._replace(pairs=keep, columns=columns)
 
     def _swiftly(self, framed: Framed, state: FramerState, exchange: str, rows: MarketRows) -> bool:
         """The kernel's road; False, and nothing changed, where it gives up."""
@@ -146,7 +168,7 @@ class Framer:
                 self._cut(framed, (exchange, pair), pair_state, rows, np.empty(0, dtype=np.int64))
             elif held is not None:
                 state.implausible += 1
-                framed.rejects.append(_reject((exchange, pair), held))
+                framed.rejects.append(_reject(pair, held, IMPLAUSIBLE))
         return framed
 
     def _pair(
@@ -161,7 +183,7 @@ class Framer:
         """Set aside what no neighbour confirms, then cut."""
         kept = confirm(pair, rows, self.spans)
         state.implausible += len(kept.refused)
-        framed.rejects.extend(_reject(key, row) for row in kept.refused)
+        framed.rejects.extend(_reject(key[1], row, IMPLAUSIBLE) for row in kept.refused)
         self._cut(framed, key, pair, kept.rows, np.searchsorted(kept.places, silences))
 
     def _cut(
@@ -257,9 +279,8 @@ def _first_rows_after(rows: MarketRows) -> NDArray[np.intp]:
     return np.array([places[0] if len(places) else len(recv_ms) for places in found], dtype=np.intp)
 
 
-def _reject(key: tuple[str, str], row: dict[str, Any]) -> Reject:
+def _reject(pair: str, row: dict[str, Any], reason: str) -> Reject:
     from msgspec.json import encode
 
     plain = {name: None if value != value else value for name, value in row.items() if name != "pair"}
-    reason = "implausible time: a day ahead of its neighbours"
-    return Reject(int(row["recv_ms"]) * 1_000_000, reason, encode({"pair": key[1], **plain}))
+    return Reject(int(row["recv_ms"]) * 1_000_000, reason, encode({"pair": pair, **plain}))

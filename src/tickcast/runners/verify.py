@@ -198,7 +198,8 @@ def _sure_from_ms(kind: str, settings: FlowSettings, expired_ms: int) -> int:
     if kind == "ticks_features":
         return expired_ms + LONGEST_TICK_WINDOW_MS
     longest_ms = 1000 * max(settings.candle_seconds)
-    return expired_ms + DAY_MS + (ANCHOR * longest_ms if kind != "candles" else longest_ms)
+    # an anchor counts candles, so with gaps it reaches further back than its candles' lengths add up to
+    return expired_ms + DAY_MS + (2 * ANCHOR * longest_ms if kind != "candles" else longest_ms)
 
 
 def _difference(where: str, left: Columns | None, right: Columns | None, row: int, times: NDArray[np.int64]) -> str:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tickcast.config import FlowSettings
 from tickcast.events import TRADES, Frame
+from tickcast.frames import stage
 from tickcast.frames.stage import Framed, Framer, FramerState
 from tickcast.sources.contract import ALIVE, QUOTE, TRADE, MarketRows
 
@@ -182,6 +183,22 @@ def test_a_silence_of_the_recording_marks_the_next_frame_as_blind_from_before_it
     frames, _, _ = framed(before, after, forgetful=True)
 
     assert [0, START_MS + 5_000] == [frame.blind_from_ms for frame in frames]
+
+
+def test_pairs_beyond_the_limit_go_to_quarantine_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage, "PAIRS_MAX", 2)
+    frames, _, steps = framed(
+        market([trade(1, 1, "A")]),
+        market(
+            [trade(2, 1, "C"), quote(1, 2, "D"), trade(3, 2, "A"), trade(4, 1, "B"), alive(61_500), trade(5, 2, "C")]
+        ),
+    )
+
+    assert {"A": [1, 2], "C": [1, 2]} == {
+        pair: [one for name, _, ids in said(frames) if name == pair for one in ids] for pair in ("A", "C")
+    }
+    assert {"A", "C"} == {frame.pair for frame in frames}
+    assert [stage.TOO_MANY_PAIRS] * 2 == [reject.reason for reject in steps[1].rejects]
 
 
 row = st.one_of(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import random
 from pathlib import Path
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.unit.runners.kit import FLOW, carry, folded, market, settings_for
+from tickcast.cli.main import main
 from tickcast.config import Settings
 from tickcast.errors import BusyError, DataError, StoreError
 from tickcast.events import CANDLES, FEATURES, INDICATORS, TICKS
@@ -99,3 +101,16 @@ def test_a_store_that_is_held_by_a_process_that_does_not_answer_is_one_sentence(
 
     assert [(1,)] == ask(tmp_path, "SELECT 1").rows
     assert settings_for(tmp_path).flow == FLOW
+
+
+def test_a_data_directory_is_replayed_as_it_was_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The digest of `demo --candle-seconds 30,60` is that of `replay` of its directory, with no flag named again."""
+    made = ["demo", "--data-dir", str(tmp_path / "d"), "--candle-seconds", "30,60", "--seconds", "0", "--port", "0"]
+    assert 0 == main([*made, "--pairs", "ADAUSDT", "--json"])
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+
+    assert 0 == main(["replay", str(tmp_path / "d"), "--json"])
+    again = json.loads(capsys.readouterr().out.splitlines()[-1])
+
+    assert told["counts"]["candles"] > 0
+    assert (told["digest"], told["counts"]) == (again["digest"], again["counts"])
