@@ -68,48 +68,55 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     words = list(sys.argv[1:] if argv is None else argv)
     name = next((word for word in words if word in COMMANDS), "")
+    stopped_by: list[int] = []
     try:
-        with _terminable():
+        with _stoppable(stopped_by):
             args = parser_for(words).parse_args(words)
             return int(args.run(args))
-    except TickcastError as error:
-        print(f"tickcast {name}: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt as stopped:
-        print(f"tickcast {name}: stopped at your word; what was journaled is kept.", file=sys.stderr)
-        return 143 if isinstance(stopped, _Terminated) else 130
     except BrokenPipeError:  # the reader of our output has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python still flushes at its end
         return 0
-    except OSError as error:  # whatever no layer below has a better word for: no space, no right to write, gone
-        where = error.filename or "the system"
-        print(
-            f"tickcast {name}: {where}: {error.strerror or error}, so the work was stopped; "
-            "see that it exists, may be written to and has space left, then start again.",
-            file=sys.stderr,
-        )
+    except (KeyboardInterrupt, Exception) as error:
+        if stopped_by or isinstance(error, KeyboardInterrupt):
+            print(f"tickcast {name}: stopped at your word; what was journaled is kept.", file=sys.stderr)
+            return 128 + (stopped_by or [signal.SIGINT])[0]
+        if isinstance(error, TickcastError):
+            print(f"tickcast {name}: {error}", file=sys.stderr)
+        elif isinstance(error, OSError):  # whatever no layer below has a better word for: no space, no right to write
+            where = error.filename or "the system"
+            print(
+                f"tickcast {name}: {where}: {error.strerror or error}, so the work was stopped; "
+                "see that it exists, may be written to and has space left, then start again.",
+                file=sys.stderr,
+            )
+        else:
+            raise
         return 2
 
 
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM came."""
-
-
 @contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM ends a command as Ctrl-C does: files half written are taken away, locks are let go."""
+def _stoppable(stopped_by: list[int]) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end a command alike: files half written are taken away, locks are let go.
 
-    def stop(*_: object) -> None:
-        raise _Terminated
+    A library that is interrupted may say so in words of its own (DuckDB does), so the signal is written down.
+    """
+
+    def stop(number: int, _: object) -> None:
+        stopped_by.append(number)
+        raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():  # only that one may say what a signal does
         yield
         return
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number, handler in before.items():
+        if number == signal.SIGTERM or handler is not signal.SIG_IGN:  # a shell's background job ignores Ctrl-C
+            signal.signal(number, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)
 
 
 if __name__ == "__main__":

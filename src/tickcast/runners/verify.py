@@ -6,8 +6,10 @@ their rows' ids. Where retention has taken the journal's first days, rows that d
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ from tickcast.store.contract import KINDS
 from tickcast.store.duckdb import DuckStore
 
 COMMIT_ROWS = 100_000
+SCRATCH = "verify-"
 LONGEST_TICK_WINDOW_MS = 300_000
 
 
@@ -54,7 +57,7 @@ def verify(root: Path, *, advance: Callable[[float], None] = lambda done: None) 
     settings = flow_of(root) or FlowSettings()
     if (root / AHEAD_FILE).exists():
         _finish_recovery(root, settings)
-    with DataDirLock(root), tempfile.TemporaryDirectory(prefix="verify-", dir=root) as scratch:
+    with DataDirLock(root), _scratch(root) as scratch:
         stored = DuckStore(root / STORE_FILE, read_only=True)
         again = DuckStore(Path(scratch) / STORE_FILE)
         try:
@@ -64,6 +67,15 @@ def verify(root: Path, *, advance: Callable[[float], None] = lambda done: None) 
         finally:
             stored.close()
             again.close()
+
+
+@contextmanager
+def _scratch(root: Path) -> Iterator[str]:
+    """A folder for the second store; what a verify that was killed left goes first. The lock keeps others away."""
+    for left in root.glob(f"{SCRATCH}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=root) as scratch:
+        yield scratch
 
 
 def _finish_recovery(root: Path, settings: FlowSettings) -> None:

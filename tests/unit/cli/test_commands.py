@@ -16,6 +16,7 @@ from tests.unit.runners.kit import FLOW, carry, market
 from tickcast.cli import main as module
 from tickcast.cli.common import print_json
 from tickcast.cli.main import main
+from tickcast.errors import StoreError
 from tickcast.runners.datadir import STORE_FILE
 
 
@@ -153,15 +154,20 @@ def test_what_no_layer_has_a_word_for_is_one_sentence_all_the_same(
     assert told in sentence(capsys)
 
 
-def test_sigterm_ends_a_command_as_ctrl_c_does(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize("said_by_a_library", [None, RuntimeError("Query interrupted"), StoreError("x", "y", "z")])
+def test_sigterm_and_ctrl_c_end_a_command_alike_whatever_the_library_says_that_they_interrupt(
+    said_by_a_library: Exception | None, number: int, code: int,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
     """Also while kernels compile, when no runner has taken the signal for itself yet."""
     let_go: list[str] = []
 
     def wait(args: object) -> int:
         try:
-            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(number)
+        except KeyboardInterrupt:
+            raise said_by_a_library or KeyboardInterrupt from None
         finally:
             let_go.append("the lock")
         return 0
@@ -169,12 +175,10 @@ def test_sigterm_ends_a_command_as_ctrl_c_does(
     import tickcast.cli.verify
 
     monkeypatch.setattr(tickcast.cli.verify, "run", wait)
-    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    try:
-        assert 143 == module.main(["verify"])
-        assert signal.SIG_IGN == signal.getsignal(signal.SIGTERM)
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    before = signal.getsignal(number)
+
+    assert code == module.main(["verify"])
+    assert before == signal.getsignal(number)
     assert ["the lock"] == let_go
     assert "stopped at your word" in sentence(capsys)
 

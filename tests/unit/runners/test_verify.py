@@ -235,3 +235,11 @@ def test_a_row_that_stands_twice_is_a_difference(root: Path) -> None:
     assert not verdict.holds
     assert "only the store has this row" in verdict.sentence
     assert (verdict.tables["ticks_features"].differ, verdict.tables["candles"].differ) == (1, 0)
+
+
+def test_what_a_verify_that_was_killed_left_goes_with_the_next_one(root: Path) -> None:
+    (root / "verify-killed").mkdir()
+    (root / "verify-killed" / STORE_FILE).write_bytes(b"half")
+
+    assert verify(root).holds
+    assert [] == list(root.glob("verify-*"))
