@@ -13,6 +13,7 @@ import numpy as np
 from tickcast.candles.rollup import roll_up
 from tickcast.clock import NS_PER_MS, SystemClock
 from tickcast.config import FlowSettings, Settings
+from tickcast.errors import DataError
 from tickcast.events import CANDLES, Columns, Frame, concat
 from tickcast.runners.embedded import Embedded
 from tickcast.runners.pipeline import Pipeline
@@ -74,6 +75,7 @@ class IntoDirectory:
             raise
         self._embedded.status.rows.clear()
         self._before = self._embedded.pipeline.counts()
+        self._refused = self._embedded.intake.quarantined()
         return self
 
     def __exit__(
@@ -88,6 +90,9 @@ class IntoDirectory:
             stop = min(start + MESSAGE_ROWS_MAX, len(frame))
             part = frame.slice(start, stop, frame.low_ms if stop == len(frame) else _low_of(frame, start, stop))
             self._embedded.accept([Message(0, frame.exchange, frame_message(part, fetched_ms))])
+        if self._embedded.intake.quarantined() != self._refused:
+            reasons = "; ".join(self._embedded.intake.quarantined()[frame.exchange])
+            raise DataError(frame.key[:80], f"was refused ({reasons})", "correct the file or its flags")
         self._embedded.settle_when_full()
 
     def summary(self) -> dict[str, Any]:

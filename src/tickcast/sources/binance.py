@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import msgspec
 
 from tickcast.sources.contract import Alive, Event, Quote, Trade
-from tickcast.sources.decimals import Id, Pair, Unreadable, epoch_ms, guarded, not_negative, pair_name, positive
+from tickcast.sources.decimals import ID_MAX, Id, Pair, Unreadable, epoch_ms, guarded, not_negative, pair_name, positive
 
 TIMED_NOISE = frozenset(
     ("depthUpdate", "kline", "24hrTicker", "24hrMiniTicker", "1hTicker", "4hTicker", "1dTicker", "avgPrice")
@@ -132,7 +132,7 @@ def _map_trade(wire: _Trade) -> Sequence[Event]:
 def _map_aggregate(wire: _Aggregate) -> Sequence[Event]:
     if wire.first == -1 and wire.last == -1 and not_negative(wire.p, "p") == 0.0 == not_negative(wire.q, "q"):
         return ()  # the venue's way to say that an aggregate became void
-    if not 0 <= wire.first <= wire.last < min(2**63, wire.first + AGGREGATE_MAX):
+    if not 0 <= wire.first <= wire.last < min(ID_MAX + 1, wire.first + AGGREGATE_MAX):
         raise Unreadable("f and l are not a range of ids")
     price, quantity = positive(wire.p, "p"), positive(wire.q, "q")
     return (Trade(pair_name(wire.s), wire.last, wire.first, price, quantity, epoch_ms(wire.T, "T"), wire.m),)

@@ -19,7 +19,7 @@ from tickcast.kernels import kernel, warms
 from tickcast.sources.binance import AGGREGATE_MAX
 from tickcast.sources.blocks import COLUMNS, RECV_MAX_NS, SILENCE_NS, LineReader
 from tickcast.sources.contract import ALIVE, QUOTE, TIME_MAX_MS, TIME_MIN_MS, TRADE, Mapper, MarketRows
-from tickcast.sources.decimals import MICROSECONDS_FROM
+from tickcast.sources.decimals import ID_MAX, MICROSECONDS_FROM
 from tickcast.sources.scan_bytes import after, byte_at, decimal, integer
 
 Array: TypeAlias = NDArray[Any]
@@ -221,8 +221,9 @@ def _scan(
             continue
         recv_ns, fields, stop = _line(at, end)
         kind, low, high, last, first, time_ms, side, one, two = fields
-        pair = _numbered(low, high, table, names, counts) if stop != 0 and low != 0 else -1
-        if stop != 0 and (pair >= 0 or low == 0):
+        certain = stop != 0 and last <= ID_MAX
+        pair = _numbered(low, high, table, names, counts) if certain and low != 0 else -1
+        if certain and (pair >= 0 or low == 0):
             flags[KIND, row], flags[SIDE, row] = kind, side
             ints[PAIR, row], ints[TRADE_ID, row], ints[FIRST_ID, row] = pair, last, first
             ints[TIME, row], ints[RECV, row] = time_ms, recv_ns // 1_000_000

@@ -20,7 +20,7 @@ import msgspec
 
 from tickcast.sources.contract import Alive, Event, Quote, Trade
 from tickcast.sources.decimals import (
-    INT64_MAX,
+    ID_MAX,
     Id,
     Pair,
     Unreadable,
@@ -185,7 +185,7 @@ def _oldest_first(rows: list[_Trade]) -> Sequence[Event]:
 def _id(text: str) -> int:
     if text.isdecimal() and text.isascii() and len(text) <= 19:
         number = int(text)
-        if number <= INT64_MAX:
+        if number <= ID_MAX:
             return number
     raise Unreadable("trade_id is not a number")
 

@@ -18,7 +18,9 @@ INT64_MAX = 2**63 - 1
 MICROSECONDS_FROM = 100_000_000_000_000
 """An epoch time from here on is in microseconds: as milliseconds it would lie beyond the year 5000."""
 
-Id = Annotated[int, msgspec.Meta(ge=0, le=INT64_MAX)]
+ID_MAX = 2**53
+"""No venue counts beyond what every JSON reader holds exactly; one id that does would make all later ones a hole."""
+Id = Annotated[int, msgspec.Meta(ge=0, le=ID_MAX)]
 Pair = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 REMEDY = "it went to quarantine and the flow goes on; if the venue changed its format, its mapper needs a new case"

@@ -128,6 +128,14 @@ def test_what_was_imported_can_be_verified_like_everything_else(tmp_path: Path, 
     assert verdict.tables["ticks_features"].same == 400
 
 
+def test_a_pair_that_can_not_be_is_refused_aloud(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = candle_file(tmp_path, candle_lines(3))
+
+    assert main(["import", str(path), "--exchange", "binance", "--pair", "X" * 300, "--data-dir", "data"]) == 2
+
+    assert "was refused" in capsys.readouterr().err
+
+
 def test_old_ticks_are_moved_to_day_files(tmp_path: Path, said: Any) -> None:
     trades = [(at, START_MS + at * 500, 100.0 + at % 3, 1.0) for at in range(400)]
     said(trade_file(tmp_path, trades), *MARKET, "--data-dir", "data")
