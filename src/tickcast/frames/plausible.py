@@ -1,7 +1,8 @@
 """A poisoned time must not move a pair's low: a row a day ahead of its neighbours waits until a second agrees with it.
 
-Nothing is held against the local clock, which may be wrong: a receive time may vouch for a pair's first row, never
-speak against one. A row far in the past moves nothing, so it passes; the candles refuse what is too late for them.
+The local clock may be wrong, so it decides nothing alone: a receive time vouches for a pair's first row, and where it
+speaks against a leap that leap needs a thousand witnesses, not one (a venue's own clock may go wrong for a while). A
+row far in the past moves nothing, so it passes; the candles refuse what is too late for them.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ from tickcast.events import Columns
 from tickcast.sources.contract import TRADE
 
 Row = dict[str, Any]
+WITNESSES = 1000
+"""Rows in a row that must agree on a leap which their receive times do not share; those before go to quarantine."""
 
 
 class _Pair(Protocol):
     low_ms: int
     held: Row | None
+    witnesses: int
 
 
 class Confirmed(NamedTuple):
@@ -46,7 +50,7 @@ def confirm(pair: _Pair, rows: Columns, spans: Spans) -> Confirmed:
 
     >>> from types import SimpleNamespace
     >>> rows = {"kind": np.array([1, 1]), "timestamp_ms": np.array([5_000, 10**9]), "recv_ms": np.array([0, 0])}
-    >>> pair = SimpleNamespace(low_ms=4_000, held=None)
+    >>> pair = SimpleNamespace(low_ms=4_000, held=None, witnesses=0)
     >>> confirm(pair, rows, Spans(1000, 60_000, 86_400_000)).rows["timestamp_ms"].tolist(), pair.held["timestamp_ms"]
     ([5000], 1000000000)
     """
@@ -60,22 +64,30 @@ def confirm(pair: _Pair, rows: Columns, spans: Spans) -> Confirmed:
         trusted = time_ms <= 0 or (time_ms <= low_ms + spans.day_ms if low_ms else _vouched(rows, place, spans.day_ms))
         if time_ms > 0 and held is not None:
             agrees = abs(time_ms - held["timestamp_ms"]) <= spans.day_ms
-            if agrees and (low_ms == 0 or not trusted):  # it comes in here, where it is confirmed
-                order.append(held_at)
+            if agrees and (low_ms == 0 or not trusted):
+                pair.witnesses += 1
+                if low_ms and _contradicted(held, spans.day_ms) and pair.witnesses < WITNESSES:
+                    refused.append(_row(rows, place))
+                    continue
+                order.append(held_at)  # it comes in here, where it is confirmed
                 places.append(place)
                 low_ms, trusted = _moved(low_ms, held["kind"], held["timestamp_ms"], spans), True
             else:  # time went on without it, or leapt elsewhere
                 refused.append(held)
-            held = None
+            held, pair.witnesses = None, 0
         if trusted:
             order.append(place)
             places.append(place)
             low_ms = _moved(low_ms, kind, time_ms, spans) if time_ms > 0 else low_ms
         else:
-            held, held_at = {name: column[place].item() for name, column in rows.items()}, place
+            held, held_at = _row(rows, place), place
     kept = {name: _take(column, order, pair.held and pair.held[name]) for name, column in rows.items()}
     pair.held = held
     return Confirmed(kept, np.array(places, dtype=np.int64), refused)
+
+
+def _row(rows: Columns, place: int) -> Row:
+    return {name: column[place].item() for name, column in rows.items()}
 
 
 def _take(column: NDArray[Any], order: list[int], earlier: Any) -> NDArray[Any]:
@@ -94,3 +106,7 @@ def _moved(low_ms: int, kind: int, time_ms: int, spans: Spans) -> int:
 def _vouched(rows: Columns, place: int, day_ms: int) -> bool:
     recv_ms = int(rows["recv_ms"][place])
     return recv_ms > 0 and abs(int(rows["timestamp_ms"][place]) - recv_ms) <= day_ms
+
+
+def _contradicted(row: Row, day_ms: int) -> bool:
+    return bool(row["recv_ms"] > 0 and abs(row["timestamp_ms"] - row["recv_ms"]) > day_ms)

@@ -33,13 +33,14 @@ TRADE_COLUMNS = tuple(TRADES.columns)
 class PairState:
     """What is known of one pair: its low, its best prices, a row that waits to be confirmed."""
 
-    __slots__ = ("ask", "bid", "blind_from_ms", "held", "low_ms")
+    __slots__ = ("ask", "bid", "blind_from_ms", "held", "low_ms", "witnesses")
 
     def __init__(self) -> None:
         self.low_ms = 0
         self.bid = self.ask = math.nan
         self.blind_from_ms = 0
         self.held: Row | None = None
+        self.witnesses = 0
 
 
 class FramerState:
@@ -65,7 +66,7 @@ class Framer:
     """The first stage: keyed by exchange where all others are keyed by pair."""
 
     name = "frames"
-    version = 1
+    version = 2
 
     def __init__(self, settings: FlowSettings, pairs: tuple[str, ...] = ()) -> None:
         self.pairs = frozenset(pairs)
@@ -227,7 +228,10 @@ class Framer:
 
     def snapshot(self, state: FramerState) -> bytes:
         """The state as bytes."""
-        pairs = {name: [p.low_ms, p.bid, p.ask, p.blind_from_ms, p.held] for name, p in sorted(state.pairs.items())}
+        pairs = {
+            name: [p.low_ms, p.bid, p.ask, p.blind_from_ms, p.held, p.witnesses]
+            for name, p in sorted(state.pairs.items())
+        }
         return pack(
             self.name,
             self.version,
@@ -239,10 +243,10 @@ class Framer:
         parts = unpack(self.name, self.version, data)
         state = FramerState()
         state.rows, state.implausible, state.last_recv_ns = parts["rows"], parts["implausible"], parts["recv"]
-        for name, (low_ms, bid, ask, blind_from_ms, held) in parts["pairs"].items():
+        for name, (low_ms, bid, ask, blind_from_ms, held, witnesses) in parts["pairs"].items():
             pair = state.pairs[name] = PairState()
             pair.low_ms, pair.bid, pair.ask, pair.blind_from_ms = low_ms, bid, ask, blind_from_ms
-            pair.held = held
+            pair.held, pair.witnesses = held, witnesses
         return state
 
     def counts(self, state: FramerState) -> dict[str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from tickcast.config import FlowSettings
 from tickcast.events import TRADES, Frame
-from tickcast.frames import stage
+from tickcast.frames import plausible, stage
 from tickcast.frames.stage import Framed, Framer, FramerState
 from tickcast.sources.contract import ALIVE, QUOTE, TRADE, MarketRows
 
@@ -153,6 +154,24 @@ def test_a_leap_that_a_second_row_confirms_is_taken_in_order() -> None:
     assert [] == steps[0].rejects
 
 
+def test_a_clump_of_times_that_receive_times_do_not_share_moves_nothing() -> None:
+    """A venue's clock goes wrong for a while: seven rows of 2050, received today, between today's own."""
+    wrong = [trade(26 * 365 * DAY_MS + at, at, recv_ms=START_MS + at) for at in range(2, 9)]
+    frames, state, steps = framed(market([trade(1), *wrong, trade(9, 9), trade(10, 10)]))
+
+    assert [("A", 10, [1, 9, 10])] == said(frames)
+    assert 7 == state.implausible == len(steps[0].rejects)
+
+
+@pytest.mark.parametrize("forgetful", [False, True])
+def test_a_leap_that_receive_times_deny_is_believed_after_a_thousand_witnesses(forgetful: bool) -> None:
+    """The local clock was set back by years: the pair is not lost for ever."""
+    later = [trade(3 * DAY_MS + at, at, recv_ms=START_MS) for at in range(2, 1010)]
+    frames, _, _ = framed(market([trade(1)]), market(later[:600]), market(later[600:]), forgetful=forgetful)
+
+    assert [1, 2, *range(1002, 1010)] == [one for _, _, ids in said(frames) for one in ids]
+
+
 @pytest.mark.parametrize("forgetful", [False, True])
 def test_a_leap_is_confirmed_across_blocks_and_restarts(forgetful: bool) -> None:
     blocks = [market([trade(5), trade(3 * DAY_MS, 2)]), market([trade(3 * DAY_MS + 4, 3)])]
@@ -206,6 +225,13 @@ row = st.one_of(
     st.builds(quote, st.floats(1, 2), st.floats(2, 3), st.sampled_from("ABC")),
     st.builds(alive, st.integers(0, 300_000), st.sampled_from(["", "A", "B", "C"])),
     st.builds(trade, st.integers(0, 9).map(lambda day: day * DAY_MS), st.integers(1, 99), st.sampled_from("ABC")),
+    st.builds(
+        trade,
+        st.sampled_from([0, 5 * DAY_MS, 99 * DAY_MS]),
+        st.integers(1, 99),
+        st.just("A"),
+        recv_ms=st.just(START_MS),
+    ),
 )
 
 
@@ -214,8 +240,9 @@ row = st.one_of(
 def test_no_cut_into_blocks_changes_what_is_said(rows: list[dict[str, Any]], data: st.DataObject) -> None:
     places = data.draw(st.lists(st.integers(0, len(rows)), max_size=5).map(sorted))
     edges = [0, *places, len(rows)]
-    whole, _, whole_steps = framed(market(rows))
-    parts, _, part_steps = framed(*(market(rows[a:b]) for a, b in pairwise(edges)), forgetful=True)
+    with patch.object(plausible, "WITNESSES", 3):
+        whole, _, whole_steps = framed(market(rows))
+        parts, _, part_steps = framed(*(market(rows[a:b]) for a, b in pairwise(edges)), forgetful=True)
 
     assert fold(whole) == fold(parts)
     assert sorted(r.raw for s in whole_steps for r in s.rejects) == sorted(r.raw for s in part_steps for r in s.rejects)
