@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tickcast.cli.main import COMMANDS
+from tickcast.cli.main import COMMANDS, parser_for
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("README.md",)
@@ -75,3 +75,22 @@ def test_links_between_pages_lead_somewhere() -> None:
     ]
 
     assert [] == dead
+
+
+def test_every_command_on_every_page_is_one_that_the_parser_knows() -> None:
+    """Placeholders and all: a flag that was renamed shows here, wherever it is still written."""
+    written = [
+        (page.name, found)
+        for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+        for found in re.findall(r"(?:^|`|uv run )tickcast ([a-z]+[^`\n#]*)", page.read_text(), re.MULTILINE)
+    ]
+    unknown = []
+    for page, line in written:
+        words = shlex.split(line)
+        try:
+            parser_for(words).parse_args(words)
+        except SystemExit:
+            unknown.append(f"{page}: {line}")
+
+    assert len(written) > 10
+    assert [] == unknown
