@@ -20,6 +20,7 @@ While it runs, from another terminal: tickcast sql "SELECT * FROM latest_candles
 A second start goes on where the first one ended.
 """
 DATA_DIR = "tickcast-demo"
+SPEED_MAX = 100_000
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -42,8 +43,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.seconds is not None and not args.seconds >= 0:
         raise ConfigError("seconds", f"was {args.seconds:g}", "give 0 or more")
-    if not args.speed > 0:
-        raise ConfigError("speed", f"was {args.speed:g}", "give more than 0, for example 1 or 60")
+    if not 0 < args.speed <= SPEED_MAX:
+        raise ConfigError("speed", f"was {args.speed:g}", f"give more than 0, up to {SPEED_MAX:,}, for example 1 or 60")
     watched = sys.stdout.isatty() and not args.json
     if not watched:
         say("compiling kernels where this machine has none cached; a first start takes about a minute")

@@ -84,16 +84,16 @@ class Demo:
         self._stop = True
 
     def run(self, on_tick: Callable[[Demo], None] = lambda demo: None) -> DemoSummary:
-        """Compile, recover, catch up, go live, and end cleanly."""
+        """Open, compile, recover, catch up, go live, end cleanly; what is wrong is said before the compiler starts."""
         settings, clock = self.settings, self.clock
-        self.phase = "compiling kernels (once on a machine)"
-        on_tick(self)
         self.embedded = Embedded(settings, clock)
-        self.embedded.warm_up()
-        with self._signals(), self.embedded as embedded:
+        with self.embedded as embedded, self._server(embedded) as server:
+            self.address = f"http://{server.host}:{server.port}"
             market = market_of(settings, self.options, clock.now_ns() // NS_PER_MS)
-            with self._server(embedded) as server:
-                self.address = f"http://{server.host}:{server.port}"
+            self.phase = "compiling kernels (once on a machine)"
+            on_tick(self)
+            embedded.warm_up()
+            with self._signals():
                 self.phase = "recovering"
                 on_tick(self)
                 self.recovered = embedded.recover(lambda count: self._recovering(on_tick))
@@ -102,10 +102,10 @@ class Demo:
                 feed = SimulatedFeed(market, EXCHANGE, clock=clock, speed=self.options.speed, live_from_ms=live_ms)
                 feed.resume_after(newest_ns)
                 self._loop(embedded, feed, on_tick)
-            feed.close()
-            embedded.checkpoint()
-            self.phase = "ended"
-            return self._summary(embedded)
+                feed.close()
+                embedded.checkpoint()
+                self.phase = "ended"
+                return self._summary(embedded)
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
