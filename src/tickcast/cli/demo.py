@@ -46,8 +46,6 @@ def run(args: argparse.Namespace) -> int:
     if not 0 < args.speed <= SPEED_MAX:
         raise ConfigError("speed", f"was {args.speed:g}", f"give more than 0, up to {SPEED_MAX:,}, for example 1 or 60")
     watched = sys.stdout.isatty() and not args.json
-    if not watched:
-        say("compiling kernels where this machine has none cached; a first start takes about a minute")
     from tickcast.runners.demo import Demo, DemoOptions
 
     asked = args.port is not None or settings.port != Settings().port

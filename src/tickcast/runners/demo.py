@@ -90,7 +90,7 @@ class Demo:
         with self.embedded as embedded, self._server(embedded) as server:
             self.address = f"http://{server.host}:{server.port}"
             market = market_of(settings, self.options, clock.now_ns() // NS_PER_MS)
-            self.phase = "compiling kernels (once on a machine)"
+            self.phase = "compiling kernels (half a minute, once on a machine)"
             on_tick(self)
             embedded.warm_up()
             with self._signals():
