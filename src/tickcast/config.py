@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -46,8 +47,12 @@ _RANGES = (
     ("checkpoint_ms", 1, 600_000),
     ("journal_keep_days", 0, 36_500),
     ("port", 0, 65_535),
+    ("hold_ms", 0, 60_000),
+    ("history_days", 0, 3_650),
 )
 """The least and the greatest that each of these may be; 0 days keep the journal for ever, port 0 is any free one."""
+_BASE = re.compile(r"https?://[^\s/?#]+[^\s?#]*")
+_CHOICES = (("history", ("candles", "trades")), ("ws_client", ("", "picows", "aiohttp")))
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,12 +70,45 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     host: str = "127.0.0.1"
     port: int = 8000
     kafka_broker: str = ""
+    endpoints: tuple[str, ...] = ()
+    """Where an exchange is reached instead of its usual address: `binance=http://127.0.0.1:9000/binance`."""
+    hold_ms: int = 3000
+    """How long live messages wait at most for a hole before them to be fetched."""
+    history_days: float = 0.0
+    """How far back the start fetches for a pair that was never seen; 0: what the indicators' anchor needs."""
+    history: str = "candles"
+    """What it fetches for those days: `candles` or `trades`."""
+    ws_client: str = ""
+    """`picows` or `aiohttp`; empty: the faster one that is there."""
 
     def __post_init__(self) -> None:
         for name, low, high in _RANGES:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise ConfigError(name, f"was {value}, so nothing was started", f"give a number from {low} to {high}")
+        for name, known in _CHOICES:
+            if (text := getattr(self, name)) not in known:
+                remedy = f"give {' or '.join(filter(None, known))}{', or leave it out' * ('' in known)}"
+                raise ConfigError(name, f"was {text or 'empty'}, so nothing was started", remedy)
+        _ = self.bases  # its own checks
+
+    @property
+    def bases(self) -> dict[str, str]:
+        """The endpoints by exchange, each without a slash at its end.
+
+        >>> Settings(endpoints=("kraken=http://127.0.0.1:9000/kraken/",)).bases
+        {'kraken': 'http://127.0.0.1:9000/kraken'}
+        """
+        found: dict[str, str] = {}
+        for entry in self.endpoints:
+            exchange, _, base = (part.strip() for part in entry.partition("="))
+            if not exchange or not _BASE.fullmatch(base):
+                what, remedy = f"has {entry}", "write EXCHANGE=URL, for example binance=http://127.0.0.1:9000/binance"
+                raise ConfigError("endpoints", f"{what}, so nothing was started", remedy)
+            if exchange in found:
+                raise ConfigError("endpoints", f"names {exchange} twice, so nothing was started", "keep one of them")
+            found[exchange] = base.rstrip("/")
+        return found
 
     @property
     def flow(self) -> FlowSettings:
@@ -80,7 +118,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 _ALIASES = {"PAIRS": "pairs", "KAFKA_BROKER": "kafka_broker"}
 _PREFIX = "TICKCAST_"
-_LISTS = {"pairs", "candle_seconds", "indicators"}
+_LISTS = {"pairs", "candle_seconds", "indicators", "endpoints"}
 
 
 def load(

@@ -59,6 +59,18 @@ def test_the_file_in_the_working_directory_is_read_unasked(file: Path, monkeypat
         ({"TICKCAST_GRACE_MS": "60001"}, "grace_ms: was 60001"),
         ({"TICKCAST_CANDLE_SECONDS": "7"}, "candle_seconds: was 7"),
         ({"TICKCAST_CANDLE_SECONDS": "1,x"}, "candle_seconds"),
+        ({"TICKCAST_HOLD_MS": "60001"}, "hold_ms: was 60001, so nothing was started; give a number from 0 to 60000"),
+        ({"TICKCAST_HOLD_MS": "-1"}, "hold_ms: was -1"),
+        ({"TICKCAST_HISTORY_DAYS": "-0.5"}, "history_days: was -0.5"),
+        ({"TICKCAST_HISTORY_DAYS": "nan"}, "history_days: was nan"),
+        ({"TICKCAST_HISTORY": "klines"}, "history: was klines, so nothing was started; give candles or trades"),
+        ({"TICKCAST_WS_CLIENT": "curl"}, "ws_client: was curl, so nothing was started; give picows or aiohttp, or"),
+        ({"TICKCAST_ENDPOINTS": "http://x"}, "endpoints: has http://x, so nothing was started; write EXCHANGE=URL"),
+        ({"TICKCAST_ENDPOINTS": "binance="}, "endpoints: has binance="),
+        ({"TICKCAST_ENDPOINTS": "=http://x"}, "endpoints: has =http://x"),
+        ({"TICKCAST_ENDPOINTS": "binance=ws://x"}, "endpoints: has binance=ws://x"),
+        ({"TICKCAST_ENDPOINTS": "binance=http://"}, "endpoints: has binance=http://"),
+        ({"TICKCAST_ENDPOINTS": "kraken=http://a,kraken=http://b"}, "endpoints: names kraken twice"),
     ],
 )
 def test_what_can_not_be_is_refused_by_name(environ: dict[str, str], told: str) -> None:
@@ -67,6 +79,27 @@ def test_what_can_not_be_is_refused_by_name(environ: dict[str, str], told: str) 
 
     assert told in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_endpoints_are_given_by_exchange_in_every_way_that_settings_are(tmp_path: Path) -> None:
+    path = tmp_path / "tickcast.toml"
+    path.write_text('endpoints = ["binance=http://127.0.0.1:9000/binance", "kraken = https://[::1]:9/kraken/"]\n')
+
+    assert {"binance": "http://127.0.0.1:9000/binance", "kraken": "https://[::1]:9/kraken"} == load(
+        {}, file=path, environ={}
+    ).bases
+    environ = {"TICKCAST_ENDPOINTS": "binance=http://a:1,kraken=http://b:2"}
+    assert {"binance": "http://a:1", "kraken": "http://b:2"} == load({}, file=path, environ=environ).bases
+    assert {"binance": "http://c:3"} == load({"endpoints": "binance=http://c:3"}, file=path, environ=environ).bases
+
+
+def test_history_and_holding_are_settings_too() -> None:
+    environ = {"TICKCAST_HISTORY_DAYS": "0.25", "TICKCAST_HISTORY": "trades", "TICKCAST_WS_CLIENT": "aiohttp"}
+    settings = load({"hold_ms": "0"}, environ=environ)
+
+    assert (0, 0.25, "trades", "aiohttp") == (
+        settings.hold_ms, settings.history_days, settings.history, settings.ws_client,
+    )  # fmt: skip
 
 
 def test_lengths_are_kept_in_order_and_once() -> None:
@@ -90,7 +123,7 @@ def test_a_file_that_can_not_be_read_is_one_sentence(name: str, tmp_path: Path) 
 
 def test_the_example_file_shows_every_setting_of_today_with_its_default() -> None:
     shown = tomllib.loads((ROOT / "tickcast.example.toml").read_text())
-    later = {"exchange", "kafka_broker"}  # of the sockets and of Kafka
+    later = {"kafka_broker"}  # of Kafka
 
     assert set(Settings.__struct_fields__) - later == set(shown)
     assert Settings() == load({}, file=ROOT / "tickcast.example.toml", environ={})
