@@ -60,6 +60,8 @@ class Journal:
         """The newest day that may be written, by exchange."""
         self._ends: dict[str, Position] = {}
         self._unsynced_since_s: float | None = None
+        self.synced_s = clock.monotonic_s()
+        """When the disk last had all that was appended, on the clock's monotonic scale."""
         self._lost: JournalError | None = None
         for exchange in list_exchanges(self.root):
             self._open(exchange)
@@ -174,6 +176,11 @@ class Journal:
         self.sync()
         return True
 
+    def unsynced_s(self) -> float:
+        """How long the oldest line that may not be on the disk yet has waited."""
+        since_s = self._unsynced_since_s
+        return 0.0 if since_s is None else self._clock.monotonic_s() - since_s
+
     def sync(self) -> None:
         """Return when the disk has all that was appended.
 
@@ -186,6 +193,7 @@ class Journal:
             for file in self._files.values():
                 self._sync_file(file)
             self._unsynced_since_s = None
+            self.synced_s = self._clock.monotonic_s()
 
     def _sync_file(self, file: DayFile) -> None:
         try:

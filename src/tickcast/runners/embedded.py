@@ -55,7 +55,8 @@ class Embedded:
         self._pending: list[Frame] = []
         self._rejects: list[tuple[str, list[Reject]]] = []
         self._pending_rows = 0
-        self._committed_s = clock.monotonic_s()
+        self.committed_s = clock.monotonic_s()
+        """When the last checkpoint was there, on the clock's monotonic scale."""
         self._moved: set[str] = set()
         self._pause_s = 0.0
         self._half_taken = False
@@ -134,7 +135,7 @@ class Embedded:
         for feed in feeds:
             came += self.accept(feed.poll(timeout_s / len(feeds)))
         self.journal.maybe_sync()
-        since_s = self.clock.monotonic_s() - self._committed_s
+        since_s = self.clock.monotonic_s() - self.committed_s
         due_s = max(self.settings.checkpoint_ms / 1000, self._pause_s)
         if self._pending_rows >= PENDING_ROWS_MAX or since_s >= due_s:
             self.checkpoint()
@@ -164,7 +165,7 @@ class Embedded:
             self.pipeline.settled()
             self._moved.clear()
             self._pause_s = sum(map(len, snapshots.values())) / SNAPSHOT_BYTES_A_SECOND
-        self._committed_s = self.clock.monotonic_s()
+        self.committed_s = self.clock.monotonic_s()
         self._keep_house()
 
     def _keep_house(self) -> None:

@@ -180,9 +180,11 @@ def test_lines_reach_the_disk_when_the_oldest_has_waited_long_enough(
 
     assert not journal.maybe_sync()
     clock.sleep(0.05)
+    assert 0.11 == pytest.approx(journal.unsynced_s())
     assert journal.maybe_sync()
     assert not journal.maybe_sync()
     assert 1 == len(synced)
+    assert (0.0, clock.monotonic_s()) == (journal.unsynced_s(), journal.synced_s)
 
 
 def test_all_is_on_the_disk_after_a_sync_and_after_closing(
