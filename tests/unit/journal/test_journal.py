@@ -180,7 +180,7 @@ def test_lines_reach_the_disk_when_the_oldest_has_waited_long_enough(
 
     assert not journal.maybe_sync()
     clock.sleep(0.05)
-    assert 0.11 == pytest.approx(journal.unsynced_s())
+    assert 0.11 == pytest.approx(journal.unsynced_s(), abs=1e-3)
     assert journal.maybe_sync()
     assert not journal.maybe_sync()
     assert 1 == len(synced)
