@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from tests.unit.runners import kit
 from tickcast.cli import export
 from tickcast.cli.main import main
 from tickcast.events import CANDLES, FEATURES, INDICATORS, TICKS, Frame
@@ -166,3 +167,50 @@ def test_a_directory_whose_process_answers_nothing_is_busy(
         assert main(["export", "--out", "out", "--data-dir", str(tmp_path)]) == 2
 
     assert "answers no questions; wait until it has ended" in capsys.readouterr().err
+
+
+def test_the_trades_of_the_journal_come_out_like_a_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    minutes   0   1   2   3   4   5
+    asked for         |---|          of one pair, in another spelling
+    """
+    monkeypatch.chdir(tmp_path)
+    kit.carry(tmp_path / "data", kit.market(5))
+    words = [
+        "--pair",
+        "btc-usdt",
+        "--from",
+        str(kit.START_MS + 2 * MINUTE_MS),
+        "--to",
+        str(kit.START_MS + 3 * MINUTE_MS),
+    ]
+
+    assert main(["export", "trades", *words, "--out", "t.csv", "--data-dir", "data", "--json"]) == 0
+    assert main(["export", "trades", "candles", "--out", "all", "--data-dir", "data"]) == 0
+
+    said = capsys.readouterr().out.splitlines()
+    with (tmp_path / "t.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    every = pq.read_table(tmp_path / "all" / "trades.parquet").to_pylist()
+    within = [row for row in every if row["pair"] == "BTCUSDT" and row["timestamp_ms"] // MINUTE_MS % 60 == 2]
+    assert json.loads(said[0])["rows"] == {"trades": len(rows)}
+    assert {"BTCUSDT", "ADAUSDT"} == {row["pair"] for row in every}
+    assert [(row["trade_id"], float(row["price"])) for row in within] == [
+        (int(row["trade_id"]), float(row["price"])) for row in rows
+    ]
+    assert len(rows) > 3
+    assert (tmp_path / "all" / "candles.parquet").exists()
+
+
+def test_trades_of_a_pair_that_the_journal_does_not_have_are_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    kit.carry(tmp_path / "data", kit.market(5))
+
+    assert main(["export", "trades", "--pair", "XRPUSDT", "--out", "t.csv", "--data-dir", "data"]) == 2
+
+    assert "the journal has binance:ADAUSDT, binance:BTCUSDT" in capsys.readouterr().err
+    assert ["data"] == [path.name for path in tmp_path.iterdir()]
