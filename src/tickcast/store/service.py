@@ -1,4 +1,4 @@
-"""SQL for other processes while this one holds the store: a small server on loopback, and its client.
+"""SQL and status for other processes while this one holds the store: a small server on loopback, and its client.
 
 `run.json` in the data directory says where it listens and holds the token that a question needs; only the user who
 started the process can read that file.
@@ -41,6 +41,11 @@ from tickcast.store.wire import (
 
 __all__ = ["QueryClient", "QueryServer"]
 
+PAGES = ("/health", "/ready", "/metrics")
+JSON_TYPE = "application/json"
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_KNOWN = f"ask GET {', '.join(PAGES)} or POST /sql"
+
 
 class Answers(Protocol):
     """What the server asks: the part of a store that it needs."""
@@ -51,9 +56,11 @@ class Answers(Protocol):
 
 
 class QueryServer:
-    """Answers `POST /sql` with a token and `GET /health` without, on loopback only.
+    """Answers `POST /sql` with a token and `GET /health`, `/ready` and `/metrics` without, on loopback only.
 
-    At most four queries run at once; the fifth is told to come again.
+    At most four queries run at once; the fifth is told to come again. The three callables are called by threads of
+    the server: they must not touch what another one changes. `ready` says so under that name; `metrics` writes
+    Prometheus's text.
     """
 
     def __init__(
@@ -64,12 +71,14 @@ class QueryServer:
         host: str = "127.0.0.1",
         port: int = 0,
         health: Callable[[], dict[str, Any]] = lambda: {"status": "ok"},
+        ready: Callable[[], dict[str, Any]] = lambda: {"ready": True, "checks": []},
+        metrics: Callable[[], str] = lambda: "",
     ) -> None:
         if not is_loopback(host):
             raise StoreError(
                 f"query server on {host}", "is not a loopback address, so nothing was started", "use 127.0.0.1"
             )
-        self.store, self.health = store, health
+        self.store, self.health, self.ready, self.metrics = store, health, ready, metrics
         self.token = secrets.token_urlsafe(32)
         self.slots = threading.BoundedSemaphore(MAX_QUERIES)
         self._run_file = data_dir / RUN_FILE
@@ -165,17 +174,31 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if not self._from_here():
             return
-        if self.path != "/health":
-            self._refuse(404, "has no such page", "ask GET /health or POST /sql")
+        path = self.path.partition("?")[0]
+        if path not in PAGES:
+            self._refuse(404, "has no such page", _KNOWN)
             return
         self.server.asked(self.request)
-        self._send(200, msgspec.json.encode(self.server.owner.health(), enc_hook=str))
+        try:
+            answer = self._page(path)
+        except Exception as exc:  # noqa: BLE001  a monitor must hear that it failed, not a closed connection
+            self._refuse(500, f"could not say ({type(exc).__name__}: {exc})", "see what the process printed")
+        else:
+            self._send(*answer)
+
+    def _page(self, path: str) -> tuple[int, bytes, str]:
+        owner = self.server.owner
+        if path == "/metrics":
+            return 200, owner.metrics().encode(), METRICS_TYPE
+        said = owner.health() if path == "/health" else owner.ready()
+        well = path == "/health" or bool(said.get("ready"))
+        return 200 if well else 503, msgspec.json.encode(said, enc_hook=str), JSON_TYPE
 
     def do_POST(self) -> None:
         if not self._from_here():
             return
         if self.path != "/sql":
-            self._refuse(404, "has no such page", "ask GET /health or POST /sql")
+            self._refuse(404, "has no such page", _KNOWN)
         elif not secrets.compare_digest(
             self.headers.get("Authorization", "").encode(), f"Bearer {self.server.owner.token}".encode()
         ):
@@ -239,9 +262,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _refuse(self, status: int, what: str, remedy: str) -> None:
         self._send(status, msgspec.json.encode(Said("query server", what, remedy)))
 
-    def _send(self, status: int, body: bytes) -> None:
+    def _send(self, status: int, body: bytes, kind: str = JSON_TYPE) -> None:
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         if status == 503:
             self.send_header("Retry-After", "1")

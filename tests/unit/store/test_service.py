@@ -69,6 +69,63 @@ def test_health_needs_no_token(server: QueryServer, tmp_path: Path) -> None:
     assert QueryClient(tmp_path).health() == {"status": "ok", "rows": 2}
 
 
+def get(server: QueryServer, path: str, host: str = "127.0.0.1") -> tuple[int, str, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection.request("GET", path, headers={"Host": host})
+    response = connection.getresponse()
+    answer = response.status, response.headers["Content-Type"], response.read().decode()
+    connection.close()
+    return answer
+
+
+@pytest.mark.parametrize(("well", "status"), [(True, 200), (False, 503)])
+def test_ready_answers_503_until_all_is_well(tmp_path: Path, well: bool, status: int) -> None:
+    said = {"ready": well, "checks": [{"name": "store", "ok": well, "detail": "", "age_s": 0.5}]}
+    with QueryServer(Held(), tmp_path, ready=lambda: said) as server:
+        answer = get(server, "/ready")
+
+        assert (status, "application/json") == answer[:2]
+        assert said == json.loads(answer[2])
+        assert 200 == get(server, "/health")[0]
+
+
+def test_metrics_are_text_for_prometheus(tmp_path: Path) -> None:
+    with QueryServer(Held(), tmp_path, metrics=lambda: 'tickcast_info{version="ü"} 1\n') as server:
+        assert (200, "text/plain; version=0.0.4; charset=utf-8", 'tickcast_info{version="ü"} 1\n') == get(
+            server, "/metrics?x=1"
+        )
+
+
+def test_status_pages_answer_while_all_queries_are_taken_and_to_loopback_names_only(tmp_path: Path) -> None:
+    held = Held()
+    with QueryServer(held, tmp_path) as server:
+        client = QueryClient(tmp_path)
+        askers = [threading.Thread(target=client.query, args=(str(n),)) for n in range(4)]
+        for asker in askers:
+            asker.start()
+        for _ in askers:
+            assert held.running.acquire(timeout=20)
+
+        assert [200, 200, 200] == [get(server, page)[0] for page in ("/health", "/ready", "/metrics")]
+        assert [403, 403, 403] == [get(server, page, "evil.example")[0] for page in ("/health", "/ready", "/metrics")]
+        assert 404 == get(server, "/other")[0]
+        held.go.set()
+        for asker in askers:
+            asker.join(20)
+
+
+def test_a_status_that_can_not_be_told_is_a_500_with_the_reason(tmp_path: Path) -> None:
+    def broken() -> dict[str, object]:
+        raise RuntimeError("no such thing")
+
+    with QueryServer(Held(), tmp_path, health=broken, ready=broken) as server:
+        for page in ("/health", "/ready"):
+            status, _, body = get(server, page)
+
+            assert 500 == status
+            assert "could not say (RuntimeError: no such thing)" == json.loads(body)["what"]
+
+
 def test_only_the_owner_can_read_the_token(server: QueryServer, tmp_path: Path) -> None:
     run = tmp_path / "run.json"
 
