@@ -1,15 +1,18 @@
-"""What a running system says of itself: rates, newest candles, lags. Plain data."""
+"""What a running system says of itself: rates, newest candles, lags, connections. Plain data."""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from tickcast.clock import Clock
 from tickcast.events import QUALITY, Frame
 from tickcast.runners.pipeline import Outputs
+from tickcast.sources.live.contract import ConnectionStatus, LiveStatus
 
 RATE_SPAN_S = 5.0
 LAGS_KEPT = 2000
@@ -32,12 +35,103 @@ class CandleSeen(msgspec.Struct):
     change: float | None = None
 
 
-class LagSeen(msgspec.Struct):
+class LagSeen(msgspec.Struct, frozen=True):
     """Milliseconds from when messages were handed in until all that follows from them was computed, a batch each."""
 
     p50: float
     p99: float
     worst: float
+
+
+class DiskSeen(msgspec.Struct, frozen=True):
+    """What journal and store last brought to the disk, and the room that is left there."""
+
+    free_bytes: int
+    synced_age_s: float
+    """Since the disk had all that was journaled."""
+    unsynced_s: float
+    """How long the oldest line that it may not have yet has waited."""
+    committed_age_s: float
+    """Since the last checkpoint."""
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """All of it at one moment, between two pumps: the terminal, /health, /ready and /metrics read nothing else."""
+
+    phase: str
+    """`live` once all that is waited for is through; before that what is being done."""
+    taken_s: float
+    """When this was taken, on the clock's monotonic scale."""
+    now_ms: int
+    """The same moment by the clock that the feeds read."""
+    simulated: bool = False
+    """The market is made up: whoever looks must be told."""
+    address: str = ""
+    data_dir: str = ""
+    uptime_s: float = 0.0
+    speed: float = 1.0
+    """Market seconds a second."""
+    history_share: float | None = None
+    """How much of the history that the start wants is there; None: it wants none."""
+    wait_ms: int = 0
+    """How far a quiet pair's time may stand behind: until a candle's end is reached and its grace is over."""
+    market_ms: int = 0
+    """How far the newest message has come, by its time of receipt."""
+    messages: int = 0
+    """That came since the start, without what was read again from the journal."""
+    rate: float = 0.0
+    received: dict[str, int] = {}
+    """Messages by exchange, with what was read again from the journal."""
+    lag: LagSeen = LagSeen(0.0, 0.0, 0.0)
+    rows: dict[str, int] = {}
+    candles: tuple[CandleSeen, ...] = ()
+    closes: dict[tuple[str, str], tuple[float, ...]] = {}
+    volatility: dict[tuple[str, str], float] = {}
+    qualities: dict[tuple[str, str], int] = {}
+    """Candles by exchange and quality, each time that one was issued."""
+    quarantined: dict[str, dict[str, int]] = {}
+    stages: dict[str, dict[str, int]] = {}
+    lows: dict[str, int] = {}
+    """How far each key's time has come."""
+    disk: DiskSeen = DiskSeen(0, 0.0, 0.0, 0.0)
+    notes: tuple[str, ...] = ()
+    live: LiveStatus | None = None
+    """Of sockets; None where there are none."""
+
+
+def current(connections: Iterable[ConnectionStatus]) -> list[ConnectionStatus]:
+    """Those that carry something: one that another has taken over, or is being made to take over, is left out."""
+    every = list(connections)
+    carried = {(one.exchange, pair) for one in every if one.state == "open" for pair in one.pairs}
+    return [
+        one
+        for one in every
+        if one.state == "open" or not one.pairs or any((one.exchange, pair) not in carried for pair in one.pairs)
+    ]
+
+
+def data_age_ms(shown: Shown, exchange: str, pair: str, age_s: float = 0.0) -> float | None:
+    """How far what was computed of a pair stands behind its venue's clock; None: there is nothing yet.
+
+    Where nothing measures that clock, as in a market that is made up, it is the newest message's time of receipt.
+    """
+    low_ms = shown.lows.get(f"{exchange}:{pair}", 0)
+    if not low_ms:
+        return None
+    if shown.live is None:
+        return shown.market_ms - low_ms + age_s * 1000 * shown.speed
+    offset = offset_of(shown.live, exchange)
+    return shown.now_ms + (offset[0] if offset else 0.0) + age_s * 1000 * shown.speed - low_ms
+
+
+def offset_of(live: LiveStatus, exchange: str) -> tuple[float, float] | None:
+    """A venue's clock less ours and how sure that is, by its best-measured connection; None: not measured yet."""
+    measured = [
+        (one.offset_ms, float("inf") if one.offset_error_ms is None else one.offset_error_ms)
+        for one in live.connections
+        if one.exchange == exchange and one.offset_ms is not None
+    ]
+    return min(measured, key=lambda pair: pair[1], default=None)
 
 
 class Status:
@@ -49,6 +143,7 @@ class Status:
         self.candles: dict[tuple[str, str, int], CandleSeen] = {}
         self.closes: dict[tuple[str, str], deque[float]] = {}
         self.volatility: dict[tuple[str, str], float] = {}
+        self.qualities: dict[tuple[str, str], int] = {}
         self.quarantined = 0
         self._marks: deque[tuple[float, int]] = deque(maxlen=600)
         self._lags_ms: deque[float] = deque(maxlen=LAGS_KEPT)
@@ -68,6 +163,9 @@ class Status:
     def _candle(self, exchange: str, frame: Frame) -> None:
         """The newest window of each length; a candle issued again counts only where it still is the newest."""
         columns = frame.columns
+        for place, count in enumerate(np.bincount(columns["quality"], minlength=len(QUALITY)).tolist()):
+            if count:
+                self.qualities[exchange, QUALITY[place]] = self.qualities.get((exchange, QUALITY[place]), 0) + count
         starts = columns["window_start_ms"].tolist()
         newest: dict[int, int] = {}
         for row, seconds in enumerate(columns["candle_seconds"].tolist()):
