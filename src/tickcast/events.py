@@ -146,27 +146,52 @@ FEATURES = Table(
 )
 """The values follow these as one float column a feature, in the order of the feature set's names."""
 
-TABLES = {table.name: table for table in (TRADES, CANDLES, INDICATORS, TICKS, FEATURES)}
+FETCHED = Table(
+    "fetched",
+    {
+        "candle_seconds": "i8",  # 0: trades
+        "from_ms": "i8",
+        "to_ms": "i8",
+        "first_id": "i8",  # of trades, the least and the greatest id that came; -1 where none did
+        "last_id": "i8",
+        "row_count": "i8",
+        "fetched_ms": "i8",  # when it was fetched, by our clock
+    },
+    ("candle_seconds", "from_ms", "to_ms"),
+)
+"""History that was fetched: all of the key's trades or candles in [from_ms, to_ms) have come."""
+
+TABLES = {table.name: table for table in (TRADES, CANDLES, INDICATORS, TICKS, FEATURES, FETCHED)}
 
 
 class Frame:
     """A micro-batch of one key, in columns.
 
     `blind_from_ms` is 0, or says that nothing of this key was observed from then until this frame's rows: the sender
-    was away, and only consecutive trade ids can prove that nothing was missed.
+    was away, and only consecutive trade ids can prove that nothing was missed. `whole_from_ms` is 0, or says that
+    these rows were fetched from history, and are the whole truth from then up to `low_ms`; what follows from such a
+    frame says so too.
 
     >>> frame = Frame("trades", "binance", "BTCUSDT", 60_000, TRADES.empty())
     >>> frame.key, len(frame)
     ('binance:BTCUSDT', 0)
     """
 
-    __slots__ = ("blind_from_ms", "columns", "exchange", "kind", "low_ms", "pair")
+    __slots__ = ("blind_from_ms", "columns", "exchange", "kind", "low_ms", "pair", "whole_from_ms")
 
     def __init__(
-        self, kind: str, exchange: str, pair: str, low_ms: int, columns: Columns, blind_from_ms: int = 0
+        self,
+        kind: str,
+        exchange: str,
+        pair: str,
+        low_ms: int,
+        columns: Columns,
+        blind_from_ms: int = 0,
+        whole_from_ms: int = 0,
     ) -> None:
         self.kind, self.exchange, self.pair = kind, exchange, pair
-        self.low_ms, self.columns, self.blind_from_ms = low_ms, columns, blind_from_ms
+        self.low_ms, self.columns = low_ms, columns
+        self.blind_from_ms, self.whole_from_ms = blind_from_ms, whole_from_ms
 
     @property
     def key(self) -> str:
@@ -181,7 +206,7 @@ class Frame:
 
     def with_columns(self, kind: str, columns: Columns) -> Frame:
         """Another kind of rows for the same key at the same time."""
-        return Frame(kind, self.exchange, self.pair, self.low_ms, columns)
+        return Frame(kind, self.exchange, self.pair, self.low_ms, columns, whole_from_ms=self.whole_from_ms)
 
     def slice(self, start: int, stop: int, low_ms: int) -> Frame:
         """Some of the rows, with the word that holds after them."""

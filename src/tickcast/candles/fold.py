@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tickcast.candles.gaps import go_blind, judge, remember, settle
+from tickcast.candles.gaps import go_blind, judge, lift, remember, settle
 from tickcast.candles.layout import (
     BLIND_COUNT,
     BUY,
@@ -20,6 +20,8 @@ from tickcast.candles.layout import (
     ISSUED,
     LOW,
     NEED,
+    OUTDATED_FROM,
+    OUTDATED_TO,
     OVERLAPPING,
     POINTS,
     PRICE_DIGITS,
@@ -30,6 +32,8 @@ from tickcast.candles.layout import (
     SLOTS,
     START,
     USED,
+    WHOLE_FROM,
+    WHOLE_TO,
     WIDTH,
     Book,
     Floats,
@@ -40,8 +44,11 @@ from tickcast.candles.layout import (
 from tickcast.candles.sums import POWERS, digits_of, first_unfit, rescale
 from tickcast.candles.windows import (
     advance,
+    carry_in,
+    oldest,
     open_window,
     quiet_windows,
+    reissue_stale,
     review,
     take,
     take_late,
@@ -167,11 +174,22 @@ def admit(book: Book, rows: Rows, row: int) -> tuple[bool, int, int]:
 
 
 @kernel
+def note_outdated(book: Book, since: int, until: int) -> None:
+    """What is known of a span has changed: where windows of it have left the ring, only history can say it anew."""
+    facts = book.facts
+    for c in range(len(book.spot)):
+        if since <= until and book.spot[c, HEADER, CHAIN] and since < oldest(book, c):
+            facts[OUTDATED_FROM] = min(facts[OUTDATED_FROM], since) if facts[OUTDATED_TO] else since
+            facts[OUTDATED_TO] = max(facts[OUTDATED_TO], min(until, oldest(book, c)))
+
+
+@kernel
 def fold_row(book: Book, rows: Rows, row: int, out: Issue) -> None:
     """Fold one row of any kind."""
     fresh, since, until = admit(book, rows, row)
     if not fresh:
         return
+    note_outdated(book, since, until)
     facts, time, old_low = book.facts, rows.timestamp_ms[row], book.facts[LOW]
     facts[LOW] = max(old_low, time)
     widen(book, rows.price[row], rows.quantity[row])
@@ -182,6 +200,8 @@ def fold_row(book: Book, rows: Rows, row: int, out: Issue) -> None:
         start = time - time % header[WIDTH]
         late = start + header[WIDTH] <= old_low
         changed_from, changed_to = take_late(book, c, rows, row) if late else (0, 1)
+        if late and facts[WHOLE_FROM] and changed_from == 0 and until >= oldest(book, c):
+            carry_in(book, c, rows.price[row])
         review(book, c, changed_from, changed_to, since, until, out)
         advance(book, c, out)
         if not late:
@@ -197,19 +217,24 @@ def fold(
     facts: Ints, ids: Ints, blinds: Ints, spot: Ints, money: Floats,
     trade_id: Ints, first_id: Ints, price: Floats, quantity: Floats, timestamp_ms: Ints,
     is_buyer_maker: NDArray[np.bool_],
-    out_spot: Ints, out_money: Floats, row: int, low_ms: int, blind_from_ms: int,
+    out_spot: Ints, out_money: Floats, row: int, low_ms: int, blind_from_ms: int, whole_from_ms: int,
 ) -> int:  # fmt: skip
     """Fold the rows from `row` on, then the frame's low; returns how many candles were issued since the state was read.
 
     A negative answer -1 - n: row n waits until there is room for `NEED` more candles; call again from there.
+    `whole_from_ms` is not 0 where the rows are history, all there is from then up to `low_ms`.
     """
     book = Book(borrow(facts), borrow(ids), borrow(blinds), borrow(spot), borrow(money))
     maker = borrow(is_buyer_maker)
     rows = Rows(borrow(trade_id), borrow(first_id), borrow(price), borrow(quantity), borrow(timestamp_ms), maker)
     out = Issue(borrow(out_spot), borrow(out_money))
     count, room = len(trade_id), out_spot.shape[1]
+    facts[WHOLE_FROM], facts[WHOLE_TO] = whole_from_ms, low_ms
     if blind_from_ms:
-        go_blind(book, blind_from_ms, timestamp_ms[0] if count else low_ms)
+        observed_from = timestamp_ms[0] if count else low_ms
+        go_blind(book, blind_from_ms, whole_from_ms if whole_from_ms else observed_from)
+    if whole_from_ms and facts[EVIDENCE] < 0:
+        facts[EVIDENCE] = whole_from_ms
     while True:
         stop, closes = run_from(book, rows, row)
         if stop > row:
@@ -224,10 +249,16 @@ def fold(
             fold_row(book, rows, row, out)
             row += 1
             continue
+        if ended and whole_from_ms:
+            lift(book, whole_from_ms, low_ms)
+            for c in range(len(spot)):
+                review(book, c, 0, 1, whole_from_ms, low_ms, out)
         facts[LOW] = low
         if facts[EVIDENCE] < 0 and low > 0:
             facts[EVIDENCE] = low
         for c in range(len(spot)):
             advance(book, c, out)
+            if ended and whole_from_ms:
+                reissue_stale(book, c, out)
         if ended:
             return int(facts[ISSUED])

@@ -120,6 +120,23 @@ def go_blind(book: Book, since: int, until: int) -> None:
 
 
 @kernel
+def lift(book: Book, since: int, until: int) -> None:
+    """History tells all of [since, until): what was not observed in it is known after all."""
+    facts, blinds = book.facts, book.blinds
+    kept = 0
+    for k in range(facts[BLIND_COUNT]):
+        if since <= blinds[k, FROM] and blinds[k, TO] <= until:
+            continue
+        if since <= blinds[k, FROM] < until:
+            blinds[k, FROM] = until
+        elif since < blinds[k, TO] <= until:
+            blinds[k, TO] = since
+        move(book, k, kept)
+        kept += 1
+    facts[BLIND_COUNT] = kept
+
+
+@kernel
 def judge(book: Book, provable: bool, since: int, until: int) -> tuple[int, int]:
     """A newer trade has come: lift the doubts, or (not `provable`) make them certain; returns the span to look at."""
     facts, blinds = book.facts, book.blinds

@@ -44,9 +44,10 @@ from tickcast.candles.layout import (
     new_book,
     new_issue,
 )
+from tickcast.candles.rebuild import Rebuilder
 from tickcast.config import FlowSettings
 from tickcast.errors import SnapshotError
-from tickcast.events import CANDLES, TRADES, Columns, Frame
+from tickcast.events import CANDLES, TRADES, Columns, Frame, concat
 from tickcast.kernels import warms
 from tickcast.seen import known, missing
 from tickcast.snapshot import pack, unpack
@@ -83,7 +84,7 @@ class Candles:
     """
 
     name = "candles"
-    version = 1
+    version = 2
 
     def __init__(self, settings: FlowSettings) -> None:
         self.candle_seconds = settings.candle_seconds
@@ -93,19 +94,31 @@ class Candles:
         return CandlesState(self.candle_seconds)
 
     def step(self, state: CandlesState, frame: Frame) -> list[Frame]:
-        """Fold one frame in; one frame of candles, in the order in which they were issued, or none."""
+        """Fold one frame in; one frame of candles, in the order in which they were issued, or none.
+
+        History can be older than what the ring remembers: those windows are made anew from it, and come first.
+        """
+        rebuilder = Rebuilder(state.book, frame) if frame.whole_from_ms else None
+        parts = [self._fold(state, frame)]
+        if rebuilder is not None and rebuilder.wanted(state.book):
+            parts.insert(0, rebuilder.chosen(state.book, self._fold(self.new(), rebuilder.frame)))
+        issued = concat([part for part in parts if part is not None] or [CANDLES.empty()])
+        if not len(issued["revision"]):
+            return []
+        low_ms = int(state.book.facts[LOW])
+        return [Frame("candles", frame.exchange, frame.pair, low_ms, issued, whole_from_ms=frame.whole_from_ms)]
+
+    def _fold(self, state: CandlesState, frame: Frame) -> Columns | None:
+        """What the frame makes the ring issue."""
         columns = frame.columns
         given: list[Any] = [*state.book, *[_plain(columns[name]) for name in Rows._fields]]
         out = state.out
-        issued = _fold(*given, *out, 0, frame.low_ms, frame.blind_from_ms)
+        issued = _fold(*given, *out, 0, frame.low_ms, frame.blind_from_ms, frame.whole_from_ms)
         while issued < 0:
             out = _wider(out, state.book.facts)
-            issued = _fold(*given, *out, -1 - issued, frame.low_ms, 0)
-        if not issued:
-            return []
+            issued = _fold(*given, *out, -1 - issued, frame.low_ms, 0, frame.whole_from_ms)
         state.book.facts[ISSUED] = 0
-        low_ms = int(state.book.facts[LOW])
-        return [Frame("candles", frame.exchange, frame.pair, low_ms, _columns(out, issued))]
+        return _columns(out, issued) if issued else None
 
     def snapshot(self, state: CandlesState) -> bytes:
         """The windows in use, oldest first, the ids and the counters."""

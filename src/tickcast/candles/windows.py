@@ -39,8 +39,11 @@ from tickcast.candles.layout import (
     SIZE_DIGITS,
     SLOTS,
     SPOT,
+    STALE,
     START,
     TOO_LATE,
+    WHOLE_FROM,
+    WHOLE_TO,
     WIDTH,
     Book,
     Issue,
@@ -66,7 +69,7 @@ def issue(book: Book, c: int, slot: int, quality: int, out: Issue) -> None:
     """Write the window as a row, one revision further."""
     window, money = book.spot[c, slot], book.money[c, slot]
     window[REVISION] += 1
-    window[QUALITY] = quality
+    window[QUALITY], window[STALE] = quality, 0
     row, width = book.facts[ISSUED], book.spot[c, HEADER, WIDTH]
     out.spot[0, row], out.spot[1, row], out.spot[2, row] = width // 1000, window[START], window[START] + width
     out.spot[3, row], out.spot[4, row], out.spot[5, row] = window[COUNT], quality, window[REVISION]
@@ -118,6 +121,19 @@ def quiet_windows(start: int, width: int, low: int) -> int:
 
 
 @kernel
+def reissue_stale(book: Book, c: int, out: Issue) -> None:
+    """Issue, once each and oldest first, the closed windows that fetched history changed."""
+    header = book.spot[c, HEADER]
+    back = header[CLOSED]
+    while back > 0:
+        slot = (header[HEAD] - back) % SLOTS
+        if book.spot[c, slot, STALE]:
+            quality = quality_now(book, c, slot)
+            issue(book, c, slot, REPAIRED if quality == COMPLETE else quality, out)
+        back -= 1
+
+
+@kernel
 def advance(book: Book, c: int, out: Issue) -> None:
     """Close what ends at or before the low; flat windows fill at most a day, beyond it the chain starts anew."""
     width, low = book.spot[c, HEADER, WIDTH], book.facts[LOW]
@@ -125,6 +141,8 @@ def advance(book: Book, c: int, out: Issue) -> None:
     start, price = book.spot[c, slot, START], book.money[c, slot, CLOSE]
     if not book.spot[c, HEADER, CHAIN] or start + width > low:
         return
+    if book.facts[WHOLE_FROM]:
+        reissue_stale(book, c, out)  # before the ring forgets them
     ends_chain = quiet_windows(start, width, low) * width > DAY_MS
     while start + width <= low:
         close_window(book, c, out)
@@ -208,7 +226,9 @@ def take_late(book: Book, c: int, rows: Rows, row: int) -> tuple[int, int]:
     while back <= header[CLOSED] and book.spot[c, (head - back) % SLOTS, START] != start:
         back += 1
     if back > header[CLOSED]:
-        book.facts[TOO_LATE] += 1
+        rebuilt = book.facts[WHOLE_FROM] and book.facts[WHOLE_FROM] <= start and start + width <= book.facts[WHOLE_TO]
+        if not rebuilt:
+            book.facts[TOO_LATE] += 1
         return 0, 1
     book.facts[LATE] += 1
     take(book, c, (head - back) % SLOTS, rows, row)
@@ -227,9 +247,34 @@ def take_late(book: Book, c: int, rows: Rows, row: int) -> tuple[int, int]:
     return back, max(until, 1)
 
 
+@inline
+def oldest(book: Book, c: int) -> int:
+    """Where the oldest window of the ring starts."""
+    header = book.spot[c, HEADER]
+    return int(book.spot[c, (header[HEAD] - header[CLOSED]) % SLOTS, START])
+
+
+@kernel
+def carry_in(book: Book, c: int, price: float) -> None:
+    """A trade from before the ring, and the last before it: the flat windows that the ring begins with stand at it."""
+    header = book.spot[c, HEADER]
+    back, least = header[CLOSED], 0 if header[CHAIN] else 1
+    while back >= least:
+        slot = (header[HEAD] - back) % SLOTS
+        money = book.money[c, slot]
+        if book.spot[c, slot, COUNT] or money[CLOSE] == price:
+            break
+        money[OPEN], money[HIGH], money[LOWEST], money[CLOSE] = price, price, price, price
+        book.spot[c, slot, STALE] = back > 0
+        back -= 1
+
+
 @kernel
 def review(book: Book, c: int, changed_from: int, changed_to: int, since: int, until: int, out: Issue) -> None:
-    """Issue again the closed windows that changed, and those in the span whose quality is another now; oldest first."""
+    """Issue again the closed windows that changed, and those in the span whose quality is another now; oldest first.
+
+    While history is folded in they are only marked, and issued once when all of it has come.
+    """
     header = book.spot[c, HEADER]
     width, head = header[WIDTH], header[HEAD]
     back = changed_from
@@ -240,5 +285,8 @@ def review(book: Book, c: int, changed_from: int, changed_to: int, since: int, u
         slot = (head - back) % SLOTS
         quality = quality_now(book, c, slot)
         if changed_to <= back <= changed_from or quality != book.spot[c, slot, QUALITY]:
-            issue(book, c, slot, quality, out)
+            if book.facts[WHOLE_FROM]:
+                book.spot[c, slot, STALE] = 1
+            else:
+                issue(book, c, slot, quality, out)
         back -= 1

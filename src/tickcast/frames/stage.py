@@ -21,7 +21,7 @@ from tickcast.events import TRADES, Columns, Frame
 from tickcast.frames.fold import fold
 from tickcast.frames.plausible import Row, Spans, confirm
 from tickcast.snapshot import pack, unpack
-from tickcast.sources.contract import QUOTE, TRADE, MarketRows, Reject
+from tickcast.sources.contract import QUOTE, TRADE, Blind, Fetched, MarketRows, Reject
 
 PAIRS_MAX = 10_000
 """Pairs of one exchange that state is kept for; the largest venue lists a third of that."""
@@ -85,6 +85,34 @@ class Framer:
         calm = not len(rows.silence_ns) and all(pair.held is None for pair in state.pairs.values())
         if not calm or not self._swiftly(framed, state, exchange, rows):
             self._plainly(framed, state, exchange, rows)
+        return framed
+
+    def told(self, state: FramerState, exchange: str, told: Fetched | Blind) -> Framed:
+        """Take what a live feed says of history or of blindness; history goes on as the one frame that it is.
+
+        History that begins after a blindness did leaves that part blind. After history that reaches beyond all that
+        was seen, the pair is blind again until its next row, unless the live stream was open already.
+        """
+        framed = Framed([], [])
+        name = told.pair if isinstance(told, Blind) else told.frame.pair
+        if self.pairs and name not in self.pairs:
+            return framed
+        pair = state.pairs.get(name)
+        if pair is None and len(state.pairs) >= PAIRS_MAX:
+            framed.rejects.append(Reject(0, TOO_MANY_PAIRS, f"{exchange}:{name}".encode()))
+            return framed
+        if pair is None:
+            pair = state.pairs[name] = PairState()
+        blind_from_ms = pair.blind_from_ms
+        if isinstance(told, Blind):
+            pair.blind_from_ms = min(blind_from_ms or told.from_ms, told.from_ms)
+            return framed
+        frame = told.frame
+        if blind_from_ms and blind_from_ms < frame.whole_from_ms:
+            frame.blind_from_ms = blind_from_ms
+        if frame.low_ms >= pair.low_ms:
+            pair.low_ms, pair.blind_from_ms = frame.low_ms, 0 if told.live else frame.low_ms
+        framed.frames.append(frame)
         return framed
 
     def _bounded(self, framed: Framed, state: FramerState, rows: MarketRows) -> MarketRows:

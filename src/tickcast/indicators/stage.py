@@ -69,7 +69,9 @@ class Indicators:
             return []
         columns, issued = frame.columns, Issued(self.names)
         lengths = columns["candle_seconds"]
-        if count <= _FEW:
+        if frame.whole_from_ms:
+            self._history(state, columns, issued)
+        elif count <= _FEW:
             self._few(state, columns, issued)
         elif (lengths == lengths[0]).all():
             self._many(state, int(lengths[0]), np.arange(count), columns, issued)
@@ -106,6 +108,24 @@ class Indicators:
         if rows is not None:
             count = len(rows.starts)
             issued.extend(Chunk(np.full(count, order), np.full(count, seconds), *rows))
+
+    def _history(self, state: State, columns: Columns, issued: Issued) -> None:
+        """Candles that fetched history gave, which come together whoever cuts frames: the past once, then the new."""
+        lengths = columns["candle_seconds"]
+        for seconds in np.unique(lengths).tolist():
+            track = self._track(state, seconds)
+            past = (lengths == seconds) & (columns["window_start_ms"] <= track.newest_ms)
+            places = np.flatnonzero(past & np.isfinite(sum(columns[name] for name in _BAR)))
+            if len(places):
+                verdicts, rows = track.amend_all(_candles(columns, places))
+                for verdict in filter(None, verdicts):
+                    state.counts[verdict] += 1
+                if rows is not None:
+                    count = len(rows.starts)
+                    issued.extend(Chunk(np.full(count, places[0]), np.full(count, seconds), *rows))
+            rest = np.flatnonzero((lengths == seconds) & ~past)
+            if len(rest):
+                self._many(state, seconds, rest, {name: column[rest] for name, column in columns.items()}, issued)
 
     def _many(self, state: State, seconds: int, places: I8, columns: Columns, issued: Issued) -> None:
         """Candles of one length: runs of them in order at once, all else row by row."""

@@ -121,18 +121,69 @@ class Track:
         issues_own = candle.start_ms >= floor_ms
         later = at + known if issues_own else ring.find(floor_ms)[0]
         offset, before = later - ring.lo, self._values_from(later)
-        ints = (candle.known_at_ms, candle.revision, 0, candle.quality)
-        if known:
-            kept = ring.ints[:, at]
-            ring.ints[:, at] = (max(int(kept[KNOWN_AT]), ints[0]), ints[1], int(kept[REVISION]) + 1, ints[3])
-            ring.floats[:, at] = candle.bar
-        else:
-            at = ring.insert(at, candle.start_ms, ints, candle.bar)
-            offset += 1
+        self._put(candle, at, known)
+        at, offset = ring.find(candle.start_ms)[0], offset + (not known)
         self.live = None
         rows = self._changed(ring.lo + offset, before, candle.known_at_ms, own=at if issues_own else -1)
         self._trim(floor_ms)
         return ("" if issues_own else "anchor_only"), rows
+
+    def amend_all(self, candles: Sequence[Candle]) -> tuple[list[str], Rows | None]:
+        """Take candles of the past that came together: what changes is computed and issued once."""
+        ring, floor_ms = self.ring, self._floor_ms(self.newest_ms)
+        verdicts, own, known_at_ms = [], set(), 0
+        least = min(candle.start_ms for candle in candles)
+        first = ring.find(max(least, floor_ms))[0]
+        keys_before, before = ring.key[first : ring.hi].copy(), self._values_from(first)
+        for candle in candles:
+            at, known = ring.find(candle.start_ms)
+            verdict = self._verdict(candle, at) if known else ""
+            if not known and candle.start_ms < floor_ms and ring.find(floor_ms)[0] - at >= ANCHOR:
+                verdict = "too_old"
+            if not verdict:
+                self._put(candle, at, known)
+                known_at_ms = max(known_at_ms, candle.known_at_ms)
+                if candle.start_ms >= floor_ms:
+                    own.add(candle.start_ms)
+                else:
+                    verdict = "anchor_only"
+            verdicts.append(verdict)
+        self.live = None
+        rows = self._differing(ring.find(max(least, floor_ms))[0], keys_before, before, own, known_at_ms)
+        self._trim(floor_ms)
+        return verdicts, rows
+
+    def _put(self, candle: Candle, at: int, known: bool) -> None:
+        """Write a candle over the one at an index, or before it."""
+        ring = self.ring
+        if known:
+            kept = ring.ints[:, at]
+            known_at_ms = max(int(kept[KNOWN_AT]), candle.known_at_ms)
+            ring.ints[:, at] = (known_at_ms, candle.revision, int(kept[REVISION]) + 1, candle.quality)
+            ring.floats[:, at] = candle.bar
+        else:
+            ring.insert(at, candle.start_ms, (candle.known_at_ms, candle.revision, 0, candle.quality), candle.bar)
+
+    def _differing(self, start: int, keys_before: I8, before: F8, own: set[int], known_at_ms: int) -> Rows | None:
+        """The rows from an index on that were put anew, or of which a bit is another now."""
+        ring, after = self.ring, self._values_from(start)
+        keys = ring.key[start : ring.hi]
+        put = np.isin(keys, np.fromiter(own, np.int64, len(own)))
+        differs = put.copy()
+        at = np.minimum(keys_before.searchsorted(keys), max(len(keys_before) - 1, 0))
+        if len(keys_before):
+            same_key = keys_before[at] == keys
+            bits = (after.view(np.int64) != before[:, at].view(np.int64)).any(axis=0)
+            differs |= same_key & bits
+        places = np.flatnonzero(differs) + start
+        if not len(places):
+            return None
+        merely = places[~put[places - start]]
+        ring.ints[REVISION, merely] += 1
+        ring.ints[KNOWN_AT, merely] = np.maximum(ring.ints[KNOWN_AT, merely], known_at_ms)
+        return Rows(
+            ring.key[places], list(ring.ints[:, places]), ring.floats[3, places], list(after[:, places - start])
+        )
 
     def _verdict(self, candle: Candle, at: int) -> str:
         kept = self.ring.ints[:, at]

@@ -13,22 +13,20 @@ from tickcast.sources.registry import EXCHANGES, OnlyOurs, mapper_for
 REASONS_MAX = 100
 """Distinct reasons that are counted by name; what comes beyond is counted as "other"."""
 
-_ALIVE_MARK = own.MARK + b'"alive"'
-
 
 def runs_of(block: Block) -> list[Block]:
-    """The block, cut so that a line of imported rows stands alone: it must not overtake the lines before it.
+    """The block, cut so that a line of fetched or imported rows stands alone: it must not overtake those before it.
 
     A cut too many is harmless, so whatever might be such a line counts as one.
 
     >>> [len(run.lines) for run in runs_of(Block("x", b'{"r":1,"x":"x","m":{}}\\n'))]
     [23]
     """
-    if block.lines.count(own.MARK) == block.lines.count(_ALIVE_MARK):
+    if block.lines.count(own.MARK) == block.lines.count(own.ALIVE_MARK):
         return [block]
     runs: list[list[bytes]] = [[]]
     for line in block.lines.split(b"\n"):
-        if line.count(own.MARK) != line.count(_ALIVE_MARK):
+        if line.count(own.MARK) != line.count(own.ALIVE_MARK):
             runs += [[line], []]
         elif line:
             runs[-1].append(line)

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from tickcast.config import FlowSettings
-from tickcast.events import TICKS, Frame
+from tickcast.events import FETCHED, TICKS, Frame
 from tickcast.flow import build
 from tickcast.frames.stage import Framer, FramerState
-from tickcast.sources.contract import MarketRows, Reject
+from tickcast.sources.contract import Fetched, MarketRows, Reject
 
 SnapshotKey = tuple[str, str]
 """Stage name and key (`exchange:pair`, of the framer the exchange)."""
@@ -47,7 +47,13 @@ class Pipeline:
         self._touched.add((self.framer.name, exchange))
         framed = self.framer.step(state, exchange, rows)
         outputs = [out for frame in (*rows.frames, *framed.frames) for out in self.push_frame(frame)]
-        return Outputs(outputs, [*rows.rejects, *framed.rejects])
+        rejects = [*rows.rejects, *framed.rejects]
+        for told in rows.told:
+            heard = self.framer.told(state, exchange, told)
+            rejects += heard.rejects
+            if isinstance(told, Fetched):
+                outputs += [_entry(told), *(out for frame in heard.frames for out in self.push_frame(frame))]
+        return Outputs(outputs, rejects)
 
     def finish(self, exchange: str) -> Outputs:
         """An exchange's input has ended for good (a replay, not a pause): let go of rows that still waited."""
@@ -124,6 +130,23 @@ class Pipeline:
             for exchange, state in self.framers.items()
             for pair, pair_state in state.pairs.items()
         }
+
+
+def _entry(told: Fetched) -> Frame:
+    """The row that says what was fetched, and when."""
+    frame = told.frame
+    ids = frame.columns.get("trade_id")
+    known = ids is not None and len(ids) > 0
+    row = {
+        "candle_seconds": told.candle_seconds,
+        "from_ms": frame.whole_from_ms,
+        "to_ms": frame.low_ms,
+        "first_id": int(ids[0]) if ids is not None and known else -1,
+        "last_id": int(ids[-1]) if ids is not None and known else -1,
+        "row_count": len(frame),
+        "fetched_ms": told.fetched_ms,
+    }
+    return frame.with_columns(FETCHED.name, FETCHED.rows([row]))
 
 
 def rows_of(frames: Iterable[Frame]) -> int:

@@ -226,7 +226,7 @@ def _difference(where: str, left: Columns | None, right: Columns | None, row: in
 
 
 def _times(rows: Columns) -> NDArray[np.int64]:
-    return rows["window_start_ms" if "window_start_ms" in rows else "timestamp_ms"]
+    return next(rows[name] for name in ("window_start_ms", "timestamp_ms", "from_ms") if name in rows)
 
 
 def _ids(rows: Columns, key: tuple[str, ...]) -> list[tuple[Any, ...]]:

@@ -3,9 +3,9 @@
     key      binance:BTCUSDT
     value    {"kind":"trades","exchange":"binance","pair":"BTCUSDT","low_ms":60000,"trades":[{"trade_id":7,...},...]}
 
-Floats are written as short as they read back to the same bits; NaN is null, infinities are texts. `blind_from_ms` is
-left out where it is 0. Columns beside those of the table are numbers, and `names` lists them, so that a frame without
-rows still has its columns.
+Floats are written as short as they read back to the same bits; NaN is null, infinities are texts. `blind_from_ms` and
+`whole_from_ms` are left out where they are 0. Columns beside those of the table are numbers, and `names` lists them, so
+that a frame without rows still has its columns.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ def encode_frame(frame: Frame) -> bytes:
     form = _form(frame.kind, names)
     columns = [_listed(name, code, frame) for name, code in form.codes.items()]
     rows = list(map(form.row, *columns))
-    return _encode(form.message(frame.kind, frame.exchange, frame.pair, frame.low_ms, rows, frame.blind_from_ms, names))
+    head = (frame.kind, frame.exchange, frame.pair, frame.low_ms)
+    return _encode(form.message(*head, rows, frame.blind_from_ms, names, frame.whole_from_ms))
 
 
 def decode_frame(data: bytes) -> Frame:
@@ -81,7 +82,7 @@ def decode_frame(data: bytes) -> Frame:
     except (msgspec.DecodeError, UnicodeDecodeError, OverflowError, KeyError, RecursionError) as exc:
         what = f"is of the unknown kind {exc}" if isinstance(exc, KeyError) else f"can not be read ({exc})"
         raise WireError("topic message", what, "let the same version of tickcast write and read the topic") from exc
-    return Frame(body.kind, body.exchange, body.pair, body.low_ms, columns, body.blind_from_ms)
+    return Frame(body.kind, body.exchange, body.pair, body.low_ms, columns, body.blind_from_ms, body.whole_from_ms)
 
 
 @lru_cache(maxsize=_FORMS_MAX)
@@ -101,6 +102,7 @@ def _form(kind: str, names: tuple[str, ...]) -> _Form:
             ("rows", list[row]),  # type: ignore[valid-type]
             ("blind_from_ms", _Int, 0),
             ("names", tuple[str, ...], ()),
+            ("whole_from_ms", _Int, 0),
         ],
         rename={"rows": kind},
         omit_defaults=True,

@@ -287,7 +287,8 @@ def map_binance(mapper: Mapper, lines: bytes, last_recv_ns: int = 0) -> MarketRo
     if reader is None:
         return MarketRows(pairs, columns, [], messages, found[:many].copy(), last_recv_ns)
     messages -= int(np.count_nonzero(recv[:messages] == -1))  # blank lines
-    return MarketRows(pairs, columns, reader.rejects, messages, found[:many].copy(), last_recv_ns, reader.frames)
+    silence_ns = found[:many].copy()
+    return MarketRows(pairs, columns, reader.rejects, messages, silence_ns, last_recv_ns, reader.frames, reader.told)
 
 
 def _columns(ints: Array, floats: Array, flags: Array, rows: int) -> Columns:

@@ -25,15 +25,16 @@ from tickcast.sources.contract import (
     QUOTE,
     TIME_MAX_MS,
     TRADE,
-    Alive,
+    Blind,
     Event,
+    Fetched,
     Mapper,
     MarketRows,
     Quote,
     Reject,
     Trade,
 )
-from tickcast.sources.decimals import checked_ms, guarded
+from tickcast.sources.decimals import guarded
 
 SILENCE_NS = 60_000_000_000
 RECV_MAX_NS = TIME_MAX_MS * 1_000_000
@@ -50,7 +51,6 @@ class _Line(msgspec.Struct):
 
 class _Own(msgspec.Struct):
     tickcast: str
-    venue_ms: int = 0
 
 
 _decode = msgspec.json.Decoder(_Line).decode
@@ -136,7 +136,14 @@ def map_lines(mapper: Mapper, lines: bytes, last_recv_ns: int = 0) -> MarketRows
             last_recv_ns = recv_ns
     silence_ns = np.array(silences, dtype=np.int64).reshape(-1, 2)
     return MarketRows(
-        list(reader.pairs), reader.columns(), reader.rejects, messages, silence_ns, last_recv_ns, reader.frames
+        list(reader.pairs),
+        reader.columns(),
+        reader.rejects,
+        messages,
+        silence_ns,
+        last_recv_ns,
+        reader.frames,
+        reader.told,
     )
 
 
@@ -149,6 +156,7 @@ class LineReader:
         self.pairs: dict[str, int] = {}
         self.rejects: list[Reject] = []
         self.frames: list[Frame] = []
+        self.told: list[Fetched | Blind] = []
         self._rows = bytearray()
 
     def __len__(self) -> int:
@@ -179,10 +187,15 @@ class LineReader:
         return guarded(self._exchange, self._read_own, raw)
 
     def _read_own(self, raw: bytes) -> Sequence[Event]:
-        message = _own.decode(raw)
-        if message.tickcast == "alive":
-            return (Alive("", checked_ms(message.venue_ms, "venue_ms")),)
-        self.frames.append(own.read_frame(self._exchange, raw))
+        kind = _own.decode(raw).tickcast
+        if kind == "alive":
+            return own.read_alive(raw)
+        if kind == "history":
+            self.told.append(own.read_history(self._exchange, raw))
+        elif kind == "blind":
+            self.told.append(own.read_blind(self._exchange, raw))
+        else:
+            self.frames.append(own.read_frame(self._exchange, raw))
         return ()
 
     def _keep(self, event: Event, recv_ms: int) -> None:

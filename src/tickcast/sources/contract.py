@@ -88,6 +88,25 @@ class Reject(NamedTuple):
     raw: bytes
 
 
+class Fetched(NamedTuple):
+    """History of one pair (`tickcast.sources.own.history`), read."""
+
+    frame: Frame
+    """Trades or candles; `whole_from_ms` and `low_ms` say from when to when they are all there are."""
+    candle_seconds: int
+    """0: trades."""
+    live: bool
+    """The live stream was open before this was asked for, and nothing newer was there: the two join without a gap."""
+    fetched_ms: int
+
+
+class Blind(NamedTuple):
+    """The feed's word that it did not see a pair from then until the pair's next row or proof of time."""
+
+    pair: str
+    from_ms: int
+
+
 class MarketRows(NamedTuple):
     """What a block of journal lines says, in the order of arrival, in columns.
 
@@ -107,6 +126,8 @@ class MarketRows(NamedTuple):
     """The latest receive time so far (0 where the recording has none), to hand in with the next block."""
     frames: Sequence[Frame] = ()
     """Frames that a user imported (`tickcast.sources.own`), ready for the stages."""
+    told: Sequence[Fetched | Blind] = ()
+    """What a live feed says of history and of blindness; such a line always stands alone in its block."""
 
 
 class Block(NamedTuple):

@@ -1,27 +1,42 @@
-"""Our own messages in the journal: proof of life from a feed, and rows that a user imported.
+"""Our own messages in the journal: what a feed proves, fetched or did not see, and rows that a user imported.
 
 All that enters the system enters through the journal, so that all of it can be recomputed from there.
 
-    {"tickcast":"alive","venue_ms":1723161600000}
+    {"tickcast":"alive","venue_ms":1723161600000,"pairs":["BTCUSDT"],"by":{...}}           no pairs: all of the exchange
+    {"tickcast":"history","what":"trades","pair":"BTCUSDT","seconds":0,"from_ms":...,"to_ms":...,"fetched_ms":...,
+     "live":true,"pages":[[{"a":3988316038,"p":"64348.95",...},...]]}                      pages: as the venue sent them
+    {"tickcast":"blind","pair":"BTCUSDT","from_ms":1723161600000}
     {"tickcast":"frame","kind":"candles","pair":"BTCUSDT","low_ms":...,"columns":{"open":[...],...}}
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from tickcast.errors import WireError
-from tickcast.events import CANDLES, QUALITY, TRADES, Columns, Frame
-from tickcast.sources.contract import TIME_MAX_MS
+from tickcast.events import CANDLES, QUALITY, TRADES, Columns, Frame, concat
+from tickcast.sources.contract import TIME_MAX_MS, Alive, Blind, Fetched
+from tickcast.sources.decimals import checked_ms
+from tickcast.sources.history.contract import Part
 
 MARK = b'{"tickcast":'
+ALIVE_MARK = MARK + b'"alive"'
 _KINDS = {table.name: table for table in (CANDLES, TRADES)}
 _ABOVE_ZERO = {"price", "quantity", "open", "high", "low", "close"}
 _NOT_NEGATIVE = {"volume", "quote_volume", "buy_volume", "bid", "ask", "trade_id", "trade_count", "revision"}
+
+
+def from_venue(raw: bytes) -> bytes:
+    """A venue's message, so that it can not be taken for ours: one that begins with our mark is journaled apart.
+
+    >>> from_venue(b'{"e":"trade"}'), from_venue(b'{"tickcast":"alive","venue_ms":9}')[:12]
+    (b'{"e":"trade"}', b' {"tickcast"')
+    """
+    return b" " + raw if raw.startswith(MARK) else raw
 
 
 class _Frame(msgspec.Struct):
@@ -33,16 +48,110 @@ class _Frame(msgspec.Struct):
     fetched_ms: int = 0
 
 
+class _Alive(msgspec.Struct):
+    venue_ms: int
+    pairs: list[str] = []
+
+
+class _History(msgspec.Struct):
+    what: str
+    pair: str
+    seconds: int
+    from_ms: int
+    to_ms: int
+    fetched_ms: int
+    live: bool
+    pages: list[msgspec.Raw]
+
+
+class _Blind(msgspec.Struct):
+    pair: str
+    from_ms: int
+
+
 _decode_frame = msgspec.json.Decoder(_Frame).decode
+_decode_alive = msgspec.json.Decoder(_Alive).decode
+_decode_history = msgspec.json.Decoder(_History).decode
+_decode_blind = msgspec.json.Decoder(_Blind).decode
 
 
-def alive(venue_ms: int) -> bytes:
-    """Proof that a venue's clock has reached a time.
+def alive(venue_ms: int, pairs: Sequence[str] = (), by: bytes = b"") -> bytes:
+    """Proof that a venue's clock has reached a time: for some pairs, or all of the exchange; and what proved it.
 
     >>> alive(5)
     b'{"tickcast":"alive","venue_ms":5}'
+    >>> alive(5, ["BTCUSDT"], b'{"channel":"heartbeat"}')
+    b'{"tickcast":"alive","venue_ms":5,"pairs":["BTCUSDT"],"by":{"channel":"heartbeat"}}'
     """
-    return b'{"tickcast":"alive","venue_ms":%d}' % venue_ms
+    message = b'{"tickcast":"alive","venue_ms":%d' % venue_ms
+    if pairs:
+        message += b',"pairs":' + msgspec.json.encode(list(pairs))
+    return message + (b',"by":' + by if by else b"") + b"}"
+
+
+def read_alive(raw: bytes) -> list[Alive]:
+    """What `alive` wrote."""
+    message = _decode_alive(raw)
+    venue_ms = checked_ms(message.venue_ms, "venue_ms")
+    return [Alive(pair, venue_ms) for pair in message.pairs or [""]]
+
+
+def blind(pair: str, from_ms: int) -> bytes:
+    """Word that a pair was not seen from then until its next row or proof of time.
+
+    >>> blind("BTCUSDT", 5)
+    b'{"tickcast":"blind","pair":"BTCUSDT","from_ms":5}'
+    """
+    return msgspec.json.encode({"tickcast": "blind", "pair": pair, "from_ms": from_ms})
+
+
+def read_blind(exchange: str, raw: bytes) -> Blind:
+    """What `blind` wrote."""
+    try:
+        message = _decode_blind(raw)
+    except msgspec.DecodeError as exc:
+        raise WireError(f"{exchange}/blind", f"can not be read ({exc})", "it was set aside") from exc
+    if not (_is_name(message.pair) and 0 < message.from_ms <= TIME_MAX_MS):
+        raise WireError(f"{exchange}/blind", "has a pair or a time that can not be true", "it was set aside")
+    return Blind(message.pair, message.from_ms)
+
+
+def history(part: Part, *, live: bool) -> bytes:
+    """History as a message: the venue's pages, unchanged, and of what they are all there is.
+
+    Pages are JSON on one line: a page with line breaks between its tokens is taken apart and put together again.
+    """
+    head: dict[str, Any] = {"tickcast": "history", "what": part.what, "pair": part.pair, "seconds": part.seconds}
+    head |= {"from_ms": part.from_ms, "to_ms": part.to_ms, "fetched_ms": part.fetched_ms, "live": live}
+    pages = [msgspec.json.format(page, indent=-1) if b"\n" in page or b"\r" in page else page for page in part.pages]
+    return msgspec.json.encode(head)[:-1] + b',"pages":[' + b",".join(pages) + b"]}"
+
+
+def read_history(exchange: str, raw: bytes) -> Fetched:
+    """What `history` wrote: rows of all pages, in order, each once."""
+    from tickcast.sources.pages.registry import read_page
+
+    where = f"{exchange}/history"
+    try:
+        message = _decode_history(raw)
+        table = _KINDS[message.what]
+    except (msgspec.DecodeError, KeyError) as exc:
+        raise WireError(where, f"can not be read ({exc})", "it was set aside; fetch that time again") from exc
+    times_fit = 0 < message.from_ms <= message.to_ms <= TIME_MAX_MS and 0 <= message.fetched_ms <= TIME_MAX_MS
+    if not (times_fit and _is_name(message.pair)):
+        raise WireError(where, "has a pair or a time that can not be true", "it was set aside; fetch that time again")
+    pages = [read_page(exchange, message.what, message.pair, message.seconds, bytes(page)) for page in message.pages]
+    columns = concat(pages) if pages else table.empty()
+    is_trades = message.what == TRADES.name
+    names = ("trade_id", "timestamp_ms") if is_trades else ("window_start_ms", "candle_seconds")
+    order = np.lexsort([columns[name] for name in reversed(names)])
+    first = np.ones(len(order), dtype=np.bool_)
+    first[1:] = columns[names[0]][order][1:] != columns[names[0]][order][:-1]
+    columns = {name: column[order[first]] for name, column in columns.items()}
+    if is_trades:
+        columns["recv_ms"] = np.full(int(first.sum()), message.fetched_ms)
+    frame = Frame(message.what, exchange, message.pair, message.to_ms, columns, whole_from_ms=message.from_ms)
+    return Fetched(frame, 0 if is_trades else message.seconds, message.live, message.fetched_ms)
 
 
 def frame_message(frame: Frame, fetched_ms: int = 0) -> bytes:
@@ -77,9 +186,13 @@ def read_frame(exchange: str, raw: bytes) -> Frame:
     return Frame(body.kind, exchange, body.pair, body.low_ms, typed, body.blind_from_ms)
 
 
+def _is_name(pair: str) -> bool:
+    return 0 < len(pair) <= 64 and pair.isprintable()
+
+
 def _checks(body: _Frame, rows: Columns) -> Iterator[tuple[str, bool]]:
     """What stages rely on, by the name of what tells it: a journal may have been changed by hand."""
-    yield "a pair's name", 0 < len(body.pair) <= 64 and body.pair.isprintable()
+    yield "a pair's name", _is_name(body.pair)
     yield "a low_ms", 0 <= body.low_ms <= TIME_MAX_MS
     yield "a blind_from_ms", 0 <= body.blind_from_ms <= TIME_MAX_MS
     for name, column in rows.items():

@@ -14,9 +14,9 @@ from typing import Any, Protocol
 
 import msgspec
 
-from tickcast.events import CANDLES, FEATURES, INDICATORS, TICKS, Columns, Frame
+from tickcast.events import CANDLES, FEATURES, FETCHED, INDICATORS, TICKS, Columns, Frame
 
-KINDS = {table.name: table for table in (CANDLES, INDICATORS, TICKS, FEATURES)}
+KINDS = {table.name: table for table in (CANDLES, INDICATORS, TICKS, FEATURES, FETCHED)}
 """The kinds of rows that a store keeps, by name."""
 
 FRAMES_STAGE = "frames"

@@ -26,12 +26,12 @@ def upsert(connection: duckdb.DuckDBPyConnection, table: Table, frames: list[Fra
     names = stored_columns(table)
     changes = ", ".join(f"{name} = excluded.{name}" for name in names if name not in key)
     listed = ", ".join(names)
+    newer = f" WHERE excluded.revision >= {table.name}.revision" if "revision" in table.columns else ""
     connection.register("incoming", batch(table, frames))
     try:
         connection.execute(
             f"INSERT INTO {table.name} ({listed}) SELECT {listed} FROM incoming "
-            f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes} "
-            f"WHERE excluded.revision >= {table.name}.revision"
+            f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}{newer}"
         )
     finally:
         connection.unregister("incoming")

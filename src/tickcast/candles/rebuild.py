@@ -1,0 +1,98 @@
+"""Windows older than the ring, made anew from history that holds all of them.
+
+    ring            |c|c|c|open|
+    history   |-----|-----|        two windows before the ring are whole in it: they are folded apart, from nothing
+
+A late trade can change the last windows only; what was missing for longer comes back as history, which says from when
+to when it is all there is.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tickcast.candles.layout import (
+    CHAIN,
+    CLOSED,
+    DUPLICATES,
+    EVIDENCE,
+    HEAD,
+    HEADER,
+    LOW,
+    OUTDATED_FROM,
+    OUTDATED_TO,
+    OVERLAPPING,
+    REBUILDS,
+    SLOTS,
+    START,
+    WIDTH,
+    Book,
+)
+from tickcast.events import CANDLES, COMPLETE, PARTIAL, REPAIRED, Columns, Frame
+
+REVISION_FROM = 1 << 20
+"""Revisions of rebuilt windows: how often a forgotten window was issued is forgotten too, and this is beyond it."""
+
+
+class Rebuilder:
+    """One frame of history beside the ring as it stood before; `frame` is what to fold apart where that is `wanted`."""
+
+    def __init__(self, book: Book, frame: Frame) -> None:
+        self._since, self._until = frame.whole_from_ms, frame.low_ms
+        self._evidence = int(book.facts[EVIDENCE])
+        self._floors = {int(header[WIDTH]): _floor(book, c) for c, header in enumerate(book.spot[:, HEADER])}
+        self._until = min(self._until, max(self._floors.values(), default=0))
+        times = frame.columns["timestamp_ms"]
+        old = (times >= self._since) & (times < self._until)
+        rows = {name: column[old] for name, column in frame.columns.items()}
+        self.frame = Frame("trades", frame.exchange, frame.pair, self._until, rows, whole_from_ms=self._since)
+        self._known_after = _refused(book) + len(frame)
+
+    def wanted(self, book: Book) -> bool:
+        """Whether it holds windows that the ring does not, and tells something new of them."""
+        since, until = book.facts[OUTDATED_FROM], book.facts[OUTDATED_TO]
+        tells_news = _refused(book) < self._known_after or (since < self._until and self._since < until)
+        if self._since <= since and until <= self._until:
+            book.facts[OUTDATED_FROM] = book.facts[OUTDATED_TO] = 0
+        spans = [self._span(width) for width in self._floors]
+        return bool(tells_news and len(self.frame) and any(first < last for first, last in spans))
+
+    def _span(self, width: int) -> tuple[int, int]:
+        """From when to when windows of a length lie wholly in the history, and before the ring."""
+        last = min(self._until, self._floors[width])
+        return -(-self._since // width) * width, last - last % width
+
+    def chosen(self, book: Book, issued: Columns | None) -> Columns:
+        """Of what the fold apart gave, the windows that the ring could not change, as repaired."""
+        if issued is None:
+            return CANDLES.empty()
+        start, width = issued["window_start_ms"], issued["candle_seconds"] * 1000
+        kept = np.zeros(len(start), dtype=np.bool_)
+        for length in self._floors:
+            first, last = self._span(length)
+            kept |= (width == length) & (start >= first) & (start + length <= last)
+        rows = {name: column[kept] for name, column in issued.items()}
+        book.facts[REBUILDS] += 1
+        rows["revision"] = np.full(int(kept.sum()), REVISION_FROM + book.facts[REBUILDS])
+        rows["known_at_ms"] = np.full(int(kept.sum()), book.facts[LOW])
+        never_issued = rows["window_end_ms"] <= self._evidence
+        rows["quality"] = _labels(rows["quality"], never_issued)
+        return rows
+
+
+def _refused(book: Book) -> int:
+    return int(book.facts[DUPLICATES] + book.facts[OVERLAPPING])
+
+
+def _labels(quality: NDArray[np.uint8], never_issued: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    whole = np.where(never_issued, COMPLETE, REPAIRED)
+    return np.where(quality == PARTIAL, PARTIAL, whole).astype(np.uint8)
+
+
+def _floor(book: Book, c: int) -> int:
+    """The start of the oldest window that the ring still holds; 0 where it holds none."""
+    header = book.spot[c, HEADER]
+    if not header[CHAIN] and not header[CLOSED]:
+        return 0
+    return int(book.spot[c, (header[HEAD] - header[CLOSED]) % SLOTS, START])

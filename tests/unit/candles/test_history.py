@@ -1,0 +1,151 @@
+"""Fetched history: what was missing comes back, each candle is issued once for it, and no window is too old."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.unit.candles.conftest import Run
+from tests.unit.candles.tape import (
+    MIDNIGHT_MS,
+    Row,
+    at,
+    forgetting_everything_between_frames,
+    frame,
+    in_one_process,
+    joined,
+    rows_of,
+    trade,
+)
+from tests.unit.candles.test_properties import TRUTH, make, tapes
+from tickcast.candles.rebuild import REVISION_FROM
+from tickcast.events import PARTIAL, QUALITY, TRADES, Frame
+
+MINUTE_MS = 60_000
+
+
+def history(*rows: Row, since: str | int, until: str | int) -> Frame:
+    """All trades of [since, until), as they were fetched."""
+    since_ms, until_ms = (at(word) if isinstance(word, str) else word for word in (since, until))
+    return Frame("trades", "binance", "BTCUSDT", until_ms, TRADES.rows(rows), whole_from_ms=since_ms)
+
+
+def minute(row: Row) -> tuple[int, int, str]:
+    return (row["window_start_ms"] - MIDNIGHT_MS) // MINUTE_MS, row["revision"], row["quality"]
+
+
+def test_history_issues_each_candle_that_it_changes_once_as_repaired(run: Run) -> None:
+    """
+    00:00    01:00    02:00
+    | 1      |        |  9        2 to 8 are missing, and come at once
+    """
+    holed = frame(trade(1, "0:00"), trade(9, "2:10"), low="3:00")
+    missing = [trade(k, f"{k // 5}:{k * 5}", price=100.0 + k) for k in range(2, 9)]
+
+    rows = run(holed, history(*missing, since="0:00", until="3:00"))
+
+    assert [(0, 0, "partial"), (1, 0, "partial"), (2, 0, "partial")] == [minute(row) for row in rows[:3]]
+    assert [(0, 1, "repaired"), (1, 1, "repaired"), (2, 1, "repaired")] == [minute(row) for row in rows[3:]]
+    assert [4, 4, 1] == [row["trade_count"] for row in rows[3:]]
+    assert 0 == run.counts["missing_ids"]
+
+
+def test_history_before_the_first_live_trade_makes_the_first_candle_whole(run: Run) -> None:
+    rows = run(history(trade(1, "0:40"), since="0:00", until="0:50"), frame(trade(2, "0:55"), low="2:00"))
+
+    assert [(0, 0, "complete"), (1, 0, "complete")] == [minute(row) for row in rows]
+
+
+def test_empty_history_proves_that_a_blind_time_was_quiet(run: Run) -> None:
+    """Nobody watched from 0:30 to 3:00, and the venue says that there was nothing to see."""
+    seen = frame(trade(1, "0:20"), low="0:30")
+
+    rows = run(frame(low="0:00"), seen, frame(low="3:00", blind="0:30"), history(since="0:30", until="3:00"))
+
+    assert ["partial", "partial", "partial"] == [row["quality"] for row in rows[:3]]
+    assert [(0, 1, "repaired"), (1, 1, "repaired"), (2, 1, "repaired")] == [minute(row) for row in rows[3:]]
+
+
+def test_history_that_begins_too_late_leaves_the_time_before_it_blind(run: Run) -> None:
+    late = history(trade(7, "2:30", first_id=-1), since="2:00", until="3:00")
+    late.blind_from_ms = at("0:30")
+
+    rows = run(frame(low="0:00"), frame(trade(1, "0:20", first_id=-1), low="0:30"), late)
+
+    assert ["partial", "partial", "complete"] == [row["quality"] for row in rows]
+
+
+def test_windows_that_the_ring_has_forgotten_are_rebuilt(run: Run) -> None:
+    """An hour later only history that holds whole minutes can tell what was in them."""
+    tape = [trade(k, f"{k}:30", price=100.0 + k) for k in range(1, 70)]
+    live = [row for row in tape if not 3 <= row["trade_id"] <= 5]
+
+    rows = run(frame(low="0:00"), frame(*live, low="70:00"), history(*tape[1:6], since="2:00", until="7:00"))
+
+    again = rows[69:]
+    assert [2, 3, 4, 5, 6] == [minute(row)[0] for row in again]
+    assert {"repaired"} == {row["quality"] for row in again}
+    assert {REVISION_FROM + 1} == {row["revision"] for row in again}
+    assert [103.0, 104.0, 105.0] == [row["close"] for row in again[1:4]]
+    assert 0 == run.counts["too_late"]
+
+
+def test_history_that_is_known_already_changes_nothing(run: Run) -> None:
+    tape = [trade(k, f"{k}:30") for k in range(1, 70)]
+
+    rows = run(frame(low="0:00"), frame(*tape, low="70:00"), history(*tape[1:6], since="2:00", until="7:00"))
+
+    assert {0} == {row["revision"] for row in rows}
+    assert 5 == run.counts["duplicates"]
+
+
+def test_a_forgotten_trade_before_flat_windows_of_the_ring_moves_their_price(run: Run) -> None:
+    """
+    0:30    1:30 (missing)          flat ... flat      60:30
+     100     200                     100 ...  100       300      all flats stood at 100, and stand at 200 now
+    """
+    tape = [trade(1, "0:30"), trade(2, "1:30", price=200.0), trade(3, "60:30", price=300.0)]
+
+    rows = run(frame(low="0:00"), frame(tape[0], tape[2], low="61:00"), history(*tape, since="0:00", until="61:00"))
+
+    final = {minute(row)[0]: row for row in rows}
+    assert {200.0} == {final[k]["close"] for k in range(1, 60)}
+    assert {"repaired"} == {row["quality"] for row in final.values()}
+
+
+@settings(max_examples=120, deadline=None)
+@given(tapes(), st.data())
+def test_whatever_was_missed_the_candles_end_as_if_nothing_had_been(rows: list[Row], data: st.DataObject) -> None:
+    kept = [rows[0], *(row for row in rows[1:-1] if data.draw(st.integers(0, 2))), *rows[1:][-1:]]
+    lost = [row for row in rows if row not in kept]
+    end_ms = rows[-1]["timestamp_ms"] // MINUTE_MS * MINUTE_MS + 2 * MINUTE_MS
+    start, end = frame(low=MIDNIGHT_MS), frame(low=end_ms)
+    repairs: list[tuple[int, Frame]] = []
+    for row in lost:
+        left = max((k for k in kept if k["trade_id"] < row["trade_id"]), key=lambda k: k["trade_id"])
+        right = min((k for k in kept if k["trade_id"] > row["trade_id"]), key=lambda k: k["trade_id"])
+        since = left["timestamp_ms"] // MINUTE_MS * MINUTE_MS
+        until = -(-(right["timestamp_ms"] + 1) // MINUTE_MS) * MINUTE_MS
+        whole = [one for one in rows if since <= one["timestamp_ms"] < until]
+        first = kept.index(right) + 1
+        repairs.append((data.draw(st.integers(first, len(kept))), history(*whole, since=since, until=until)))
+    frames = [start]
+    for place in range(len(kept) + 1):
+        frames += [repair for after, repair in repairs if after == place]
+        frames += [frame(kept[place])] if place < len(kept) else []
+
+    expected, _ = in_one_process(make, [start, *(frame(row) for row in rows), end])
+    way = data.draw(st.sampled_from([in_one_process, forgetting_everything_between_frames]))
+    actual, counts = way(make, [*frames, end])
+
+    assert 0 == counts["too_late"] == counts["missing_ids"]
+    truth = {(r["candle_seconds"], r["window_start_ms"]): r for r in rows_of(joined(expected))}
+    final: dict[tuple[int, int], Row] = {}
+    for row in rows_of(joined(actual)):
+        key = (row["candle_seconds"], row["window_start_ms"])
+        assert key not in final or final[key]["revision"] < row["revision"]
+        final[key] = row
+    assert truth.keys() == final.keys()
+    for key, row in truth.items():
+        assert [row[name] for name in TRUTH] == [final[key][name] for name in TRUTH], key
+        assert PARTIAL != final[key]["quality"], (key, QUALITY[final[key]["quality"]])
