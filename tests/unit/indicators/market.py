@@ -58,9 +58,9 @@ def cut(columns: Columns, edges: Iterable[int] = ()) -> list[Columns]:
     return [{name: c[a:b] for name, c in columns.items()} for a, b in pairwise(places) if b > a]
 
 
-def frame(columns: Columns, low_ms: int = 0) -> Frame:
+def frame(columns: Columns, low_ms: int = 0, whole_from_ms: int = 0) -> Frame:
     """Candles of BTCUSDT."""
-    return Frame("candles", "binance", "BTCUSDT", low_ms, columns)
+    return Frame("candles", "binance", "BTCUSDT", low_ms, columns, whole_from_ms=whole_from_ms)
 
 
 def in_one_process(stage: Indicators, state: Any, one: Frame) -> tuple[Any, list[Frame]]:

@@ -20,6 +20,7 @@ from tests.unit.indicators.market import (
     cut,
     final,
     forgetting_everything,
+    frame,
     in_one_process,
     real_candles,
     said,
@@ -366,6 +367,28 @@ def test_the_last_word_on_each_window_is_what_the_last_candles_alone_would_give(
     expected = {key: row for key, row in final(straight).items() if key[1] >= floor}
 
     assert expected.items() <= (final(Run(in_one_process, "MFI:14")(first)) | final(rows)).items()
+
+
+@settings(max_examples=40, deadline=None)
+@given(places=st.lists(st.integers(470, 575), min_size=1, max_size=40, unique=True), reach=st.integers(540, 570))
+def test_history_issues_each_row_once_and_ends_as_candle_by_candle(
+    prepared: bytes, places: list[int], reach: int
+) -> None:
+    """Changed candles of the past and new ones behind them, in one frame of fetched history."""
+    one_frame, single = Run(in_one_process, "MFI:14"), Run(in_one_process, "MFI:14")
+    live = hours(*range(540, reach))
+    fetched = concat([hours(place, revision=7, add=place % 3 - 0.5) for place in sorted(places)])
+    for run in (one_frame, single):
+        run.state = run.stage.restore(prepared)
+    before = [run(live) for run in (one_frame, single)]
+
+    whole = one_frame.stage.step(one_frame.state, frame(fetched, whole_from_ms=1))
+    rows = concat([one.columns for one in whole])
+    apart = single(*one_by_one(fetched))
+
+    starts = rows["window_start_ms"].tolist()
+    assert len(set(starts)) == len(starts)
+    assert final(concat([before[0], rows])) == final(concat([before[1], apart]))
 
 
 def test_restarted_and_running_stages_have_the_same_snapshot() -> None:
