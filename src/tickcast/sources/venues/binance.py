@@ -102,7 +102,7 @@ class Binance:
         ping_s=1.0,
         max_age_s=23.5 * 3600,
     )
-    endpoints = (
+    endpoints: tuple[Endpoints, ...] = (
         Endpoints("wss://stream.binance.com:9443/stream", "https://api.binance.com", "https://data.binance.vision"),
         Endpoints(
             "wss://data-stream.binance.vision/stream",

@@ -129,7 +129,7 @@ class Coinbase:
         silence_s=10.0,
         ping_s=5.0,
     )
-    endpoints = (Endpoints("wss://advanced-trade-ws.coinbase.com", "https://api.coinbase.com"),)
+    endpoints: tuple[Endpoints, ...] = (Endpoints("wss://advanced-trade-ws.coinbase.com", "https://api.coinbase.com"),)
 
     def at(self, base: str) -> Endpoints:
         """Where the same dialect is spoken under another base."""

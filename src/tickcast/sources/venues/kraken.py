@@ -118,7 +118,7 @@ class Kraken:
         silence_s=5.0,
         ping_s=1.0,
     )
-    endpoints = (Endpoints("wss://ws.kraken.com/v2", "https://api.kraken.com"),)
+    endpoints: tuple[Endpoints, ...] = (Endpoints("wss://ws.kraken.com/v2", "https://api.kraken.com"),)
 
     def at(self, base: str) -> Endpoints:
         """Where the same dialect is spoken under another base."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+import importlib.util
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
@@ -13,7 +15,69 @@ from tickcast.sources.venues.coinbase import Coinbase
 from tickcast.sources.venues.contract import Endpoints, Venue
 from tickcast.sources.venues.kraken import Kraken
 
-VENUES = MappingProxyType[str, Venue]({venue.name: venue for venue in (Binance(), Coinbase(), Kraken())})
+_ALL = (Binance(), Coinbase(), Kraken())
+VENUES = MappingProxyType[str, Venue]({venue.name: venue for venue in _ALL})
+SEPARATORS = MappingProxyType({venue.name: venue.separator for venue in _ALL})
+"""What stands between the two currencies of a pair."""
+
+
+_CCXT = """
+alpaca apex aster backpack bequant bigone binancecoinm binanceus binanceusdm bingx bit2c bitbank bitbns bitfinex
+bitflyer bitget bithumb bitopro bitrue bitso bitstamp bitteam bittrade bitvavo blockchaincom blofin btcbox
+btcmarkets btcturk btse bullish bybit bybiteu bybitid bydfi cex coinbaseexchange coinbaseinternational coincheck
+coinmate coinone coinsph coinspot cryptocom cryptomus deepcoin delta deribit derive digifinex dydx extended
+fmfwio foxbit gate gateeu gemini grvt hashkey hibachi hitbtc hollaex htx hyperliquid independentreserve indodax
+krakenfutures kucoin kucoinfutures latoken lbank lighter luno mercado mexc modetrade mudrex myokx nado ndax okx
+okxus onetrading p2b pacifica paradex paymium phemex poloniex polymarket revolutx tokocrypto toobit upbit weex
+whitebit woo woofipro xt zaif zebpay
+"""
+CCXT_IDS = frozenset(_CCXT.split())
+"""What the extra `ccxt` calls the exchanges that it reads and we do not; where it is installed, it knows better."""
+
+
+def has_ccxt() -> bool:
+    """Whether the extra is installed; it is not imported for that."""
+    return importlib.util.find_spec("ccxt") is not None
+
+
+def in_ccxt(name: str) -> bool:
+    """Whether the ccxt that is installed has an exchange of that name; it is not imported for that.
+
+    >>> in_ccxt("../os")
+    False
+    """
+    spec = importlib.util.find_spec("ccxt")
+    if spec is None or not name.isalnum():
+        return False
+    return any(Path(folder, f"{name}.py").is_file() for folder in spec.submodule_search_locations or ())
+
+
+def known_exchange(name: str) -> str:
+    """The name, if we can read that exchange here: by our own sockets, or through ccxt where that is installed.
+
+    >>> known_exchange("kraken")
+    'kraken'
+    >>> known_exchange("Binance")
+    Traceback (most recent call last):
+    tickcast.errors.ConfigError: exchange: 'Binance' is not an exchange that we know, ...; did you mean binance.
+    """
+    if name in VENUES or in_ccxt(name):
+        return name
+    if name in CCXT_IDS and not has_ccxt():
+        what = f"{name} is read through the extra ccxt, which is not installed, so nothing was started"
+        raise ConfigError("exchange", what, "install tickcast[ccxt], for example with pip install 'tickcast[ccxt]'")
+    near = nearest(name, VENUES) or nearest(name, CCXT_IDS - {name})
+    hint = f"did you mean {near}" if near else f"known are {', '.join(VENUES)}, and those of the extra ccxt"
+    raise ConfigError("exchange", f"{name!r} is not an exchange that we know, so nothing was started", hint)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The known name that looks most like one, or nothing.
+
+    >>> nearest("Binnance", VENUES), nearest("x", VENUES)
+    ('binance', '')
+    """
+    return next(iter(difflib.get_close_matches(name.lower(), known, n=1)), "")
 
 
 def venue_of(name: str) -> Venue:
@@ -21,15 +85,13 @@ def venue_of(name: str) -> Venue:
 
     >>> venue_of("kraken").name
     'kraken'
-    >>> venue_of("Binance")
-    Traceback (most recent call last):
-    tickcast.errors.ConfigError: exchange: 'Binance' is not an exchange that we know, so nothing was started; ...
     """
-    if name in VENUES:
-        return VENUES[name]
-    near = difflib.get_close_matches(name.lower(), VENUES, n=1)
-    hint = f"did you mean {near[0]}" if near else f"known are {', '.join(VENUES)}"
-    raise ConfigError("exchange", f"{name!r} is not an exchange that we know, so nothing was started", hint)
+    venue = VENUES.get(name)
+    if venue is None:
+        known_exchange(name)
+        what = f"{name} is read through ccxt and not by a socket of ours, so nothing was started"
+        raise ConfigError("exchange", what, f"name one of {', '.join(VENUES)}")
+    return venue
 
 
 def endpoints_for(venue: Venue, overrides: Sequence[str]) -> Endpoints:
@@ -75,8 +137,8 @@ def _is_base(text: str) -> bool:
 def _wrong(override: str, name: str, base: str) -> ConfigError:
     example = "write it like binance=http://127.0.0.1:9000/binance"
     if base and name not in VENUES:
-        near = difflib.get_close_matches(name.lower(), VENUES, n=1)
-        hint = f"did you mean {near[0]}" if near else f"an address can be given for {', '.join(VENUES)}"
+        near = nearest(name, VENUES)
+        hint = f"did you mean {near}" if near else f"an address can be given for {', '.join(VENUES)}"
         return ConfigError("endpoints", f"names an exchange {name!r}, so nothing was started", hint)
     if not base:
         return ConfigError("endpoints", f"{override!r} is no EXCHANGE=URL, so nothing was started", example)
