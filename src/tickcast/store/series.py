@@ -18,6 +18,10 @@ SETTLE_ROWS = 8192
 _PARTS = 256
 
 
+class TooFarBehind(StoreError):
+    """A row came so late that those around it had been written; only a store can still put it in its place."""
+
+
 class Series:
     """One table, key and candle length: rows in by `add`, final rows out of `add` and `rest`.
 
@@ -72,7 +76,7 @@ class Series:
     def _check(self, resolved: Columns) -> None:
         if self._last_id is not None and first_id(self._table, resolved) <= self._last_id:
             at = dict(zip(self._table.key, first_id(self._table, resolved), strict=True))
-            raise StoreError(
+            raise TooFarBehind(
                 self._where,
                 f"the row {at} came after more than {HELD_ROWS} newer ones, so the result can not be written in order",
                 "feed the rows of one key in the order in which the flow gave them",

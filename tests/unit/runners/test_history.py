@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from tests.unit.runners.kit import FLOW, START_MS, settings_for
@@ -13,12 +16,14 @@ from tickcast.events import QUALITY, TRADES, Frame
 from tickcast.runners.embedded import Embedded
 from tickcast.runners.intake import Intake
 from tickcast.runners.pipeline import Pipeline
+from tickcast.runners.replay import replay
 from tickcast.runners.verify import verify
 from tickcast.sources import own
 from tickcast.sources.blocks import encode_line
 from tickcast.sources.contract import Block, Message
 from tickcast.sources.history.contract import Part
-from tickcast.store.results import Results
+from tickcast.sources.recorded import open_recording
+from tickcast.store.results import Results, store_digest
 
 S = 1000
 PAIR = "BTCUSDT"
@@ -216,3 +221,29 @@ def test_verify_holds_over_history_and_blindness(tmp_path: Any) -> None:
 
     assert verdict.holds, verdict.sentence
     assert 2 == verdict.tables["fetched"].same
+
+
+@pytest.mark.parametrize("out", [False, True])
+def test_a_journal_whose_history_was_fetched_hours_later_replays_to_the_digest_of_its_store(
+    tmp_path: Path, out: bool
+) -> None:
+    """The repaired candles lie more rows behind than a replay holds back before it writes."""
+    hours_s = 4 * 3600
+    said = [
+        (history(0, 5, live=True), 5), (agg(1, 6), 6), (agg(3, 50), 50), (alive(hours_s, PAIR), hours_s),
+        (history(0, 60, (1, 6), (2, 30), (3, 50)), hours_s),
+    ]  # fmt: skip
+    settings = settings_for(tmp_path / "data", candle_seconds=(1, 60))
+    with Embedded(settings, ManualClock()) as embedded:
+        embedded.recover()
+        for raw, at in said:
+            embedded.accept([Message(round((START_MS / S + at) * 1e9), "binance", raw)])
+        embedded.checkpoint()
+        expected = store_digest(embedded.store)[0]
+
+    summary = replay(open_recording([tmp_path / "data"]), settings, out=tmp_path / "out" if out else None)
+
+    assert expected == summary.digest
+    if out:
+        table = pq.read_table(tmp_path / "out" / "candles.parquet")
+        assert {"repaired"} == set(table.filter(pc.field("revision") > 0)["quality"].to_pylist())
