@@ -6,6 +6,7 @@ import re
 import tempfile
 from pathlib import Path
 
+from msgspec import structs
 from rich.console import Console
 
 from tickcast.cli.view import picture, watching
@@ -24,10 +25,8 @@ def main() -> None:
         demo = Demo(settings, DemoOptions(seconds=60, speed=60), SystemClock())
         with watching(Console(width=150, file=console.file)) as show:
             demo.run(show)
-        demo.phase = "live"
-        demo.address = "http://127.0.0.1:8000"
-        demo.settings = Settings(data_dir=Path("tickcast-demo"))
-        console.print(picture(demo))
+        look = structs.replace(demo.shown, phase="live", address="http://127.0.0.1:8000", data_dir="tickcast-demo")
+        console.print(picture(look))
     drawn = console.export_svg(title="uv run tickcast demo")
     TARGET.write_text(re.sub(r"@font-face \{.*?\}", "", drawn, flags=re.DOTALL), encoding="utf-8")  # no outside fonts
 

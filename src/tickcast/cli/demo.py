@@ -74,10 +74,11 @@ class _Lines:
         self.said: list[str] = []
 
     def __call__(self, demo: Demo) -> None:
-        if demo.phase != self.phase:
-            self.phase = demo.phase
-            say(f"{demo.phase}{f' at {demo.address}' if demo.phase == 'live' else ''}")
-        notes = list(demo.notes)
+        shown = demo.shown
+        if shown.phase != self.phase:
+            self.phase = shown.phase
+            say(f"{shown.phase}{f' at {shown.address}' if shown.phase == 'live' else ''}")
+        notes = list(shown.notes)
         for note in notes:
             if note not in self.said:
                 say(note)

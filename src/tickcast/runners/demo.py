@@ -6,13 +6,11 @@ What the market is made of is written beside its data, so that a second start go
 from __future__ import annotations
 
 import signal
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import msgspec
 
@@ -21,7 +19,8 @@ from tickcast.config import Settings
 from tickcast.errors import ConfigError, StoreError
 from tickcast.runners.datadir import write_whole
 from tickcast.runners.embedded import Embedded
-from tickcast.runners.status import LagSeen
+from tickcast.runners.health import Watch
+from tickcast.runners.status import LagSeen, Shown
 from tickcast.sources.simulated.feed import SimulatedFeed
 from tickcast.sources.simulated.settings import MarketSettings, pairs_named
 from tickcast.store.results import store_digest
@@ -33,7 +32,6 @@ HISTORY_CANDLES = 520
 HISTORY_MAX_MS = 3 * DAY_MS
 POLL_S = 0.05
 EXCHANGE = "binance"
-NOTES_KEPT = 20
 
 
 class DemoOptions(msgspec.Struct, frozen=True):
@@ -69,15 +67,16 @@ class Demo:
 
     def __init__(self, settings: Settings, options: DemoOptions, clock: Clock) -> None:
         self.settings, self.options, self.clock = settings, options, clock
-        self.phase = "starting"
-        self.history_share = 0.0
-        self.messages = 0
+        self.embedded = Embedded(settings, clock)
+        self.watch = Watch(self.embedded, clock, simulated=True, speed=options.speed)
         self.recovered = 0
-        self.address = ""
         self.live_since_s: float | None = None
-        self.notes: deque[str] = deque(maxlen=NOTES_KEPT)
-        """The newest of what the runner repaired, sealed, deleted or could not do."""
         self._stop = False
+
+    @property
+    def shown(self) -> Shown:
+        """The newest look, for a view."""
+        return self.watch.shown
 
     def stop(self, *_: int | FrameType | None) -> None:
         """End after what is under way; for signals and tests."""
@@ -85,16 +84,15 @@ class Demo:
 
     def run(self, on_tick: Callable[[Demo], None] = lambda demo: None) -> DemoSummary:
         """Open, compile, recover, catch up, go live, end cleanly; what is wrong is said before the compiler starts."""
-        settings, clock = self.settings, self.clock
-        self.embedded = Embedded(settings, clock)
+        settings, clock, watch = self.settings, self.clock, self.watch
         with self.embedded as embedded, self._server(embedded) as server:
-            self.address = f"http://{server.host}:{server.port}"
+            watch.address = f"http://{server.host}:{server.port}"
             market = market_of(settings, self.options, clock.now_ns() // NS_PER_MS)
-            self.phase = "compiling kernels (half a minute, once on a machine)"
+            watch.enter("compiling kernels (half a minute, once on a machine)")
             on_tick(self)
             embedded.warm_up()
             with self._signals():
-                self.phase = "recovering"
+                watch.enter("recovering")
                 on_tick(self)
                 self.recovered = embedded.recover(lambda count: self._recovering(on_tick))
                 newest_ns = embedded.pipeline.last_recv_ns(EXCHANGE)
@@ -104,7 +102,7 @@ class Demo:
                 self._loop(embedded, feed, on_tick)
                 feed.close()
                 embedded.checkpoint()
-                self.phase = "ended"
+                watch.enter("ended")
                 return self._summary(embedded)
 
     @contextmanager
@@ -119,13 +117,22 @@ class Demo:
 
     def _recovering(self, on_tick: Callable[[Demo], None]) -> None:
         """Between two blocks: a recovery that is stopped begins anew at the next start, so nothing is lost."""
+        self.watch.tick()
         on_tick(self)
         if self._stop:
             raise KeyboardInterrupt
 
     def _server(self, embedded: Embedded) -> QueryServer:
-        settings = self.settings
-        server = partial(QueryServer, embedded.store, settings.data_dir, host=settings.host, health=self.health)
+        settings, watch = self.settings, self.watch
+        server = partial(
+            QueryServer,
+            embedded.store,
+            settings.data_dir,
+            host=settings.host,
+            health=watch.health,
+            ready=watch.ready,
+            metrics=watch.metrics,
+        )
         try:
             return server(port=settings.port)
         except StoreError:
@@ -134,13 +141,18 @@ class Demo:
             return server(port=0)
 
     def _loop(self, embedded: Embedded, feed: SimulatedFeed, on_tick: Callable[[Demo], None]) -> None:
+        watch = self.watch
         while not self._stop and not feed.ended:
-            self.messages += embedded.pump([feed], POLL_S)
-            self.history_share = feed.history_done()
-            if self.live_since_s is None and self.history_share >= 1.0:
+            watch.messages += embedded.pump([feed], POLL_S)
+            watch.history_share = feed.history_done()
+            if self.live_since_s is None and watch.history_share >= 1.0:
                 self.live_since_s = self.clock.monotonic_s()
-            self.phase = "history" if self.live_since_s is None else "live"
-            self.notes += embedded.notes()
+            watch.notes += embedded.notes()
+            phase = "history" if self.live_since_s is None else "live"
+            if phase == watch.phase:
+                watch.tick()
+            else:
+                watch.enter(phase)
             on_tick(self)
             seconds = self.options.seconds
             if seconds is not None and self.live_since_s is not None and self.live_s() >= seconds:
@@ -150,21 +162,12 @@ class Demo:
         """Seconds since the history was through."""
         return 0.0 if self.live_since_s is None else self.clock.monotonic_s() - self.live_since_s
 
-    def health(self) -> dict[str, Any]:
-        """What /health says."""
-        return {
-            "phase": self.phase,
-            "messages": self.messages,
-            "notes": list(self.notes),
-            **self.embedded.status.as_dict(),
-        }
-
     def _summary(self, embedded: Embedded) -> DemoSummary:
         digest, counts = store_digest(embedded.store)
         return DemoSummary(
             digest,
             counts,
-            self.messages,
+            self.watch.messages,
             self.recovered,
             round(self.live_s(), 3),
             self.options.speed,

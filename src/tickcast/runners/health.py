@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -23,6 +23,8 @@ from tickcast.sources.live.contract import LiveStatus, PairStatus
 LIVE = "live"
 """The phase in which all that is waited for is through."""
 NOTES_KEPT = 20
+LOOKS_S = 0.2
+"""How often `tick` looks."""
 SLOW_LOOKS_S = 1.0
 """How often the disk and the stages are asked at most; the rest is cheap."""
 RUNNER_STALE_S = 15.0
@@ -47,9 +49,21 @@ class Check(msgspec.Struct, frozen=True):
 
 
 class Watch:
-    """What a runner says of itself: it sets phase and counts, adds notes and looks between two pumps.
+    """What a runner says of itself: it sets counts, adds notes, enters phases and ticks between two pumps.
 
-    `look` belongs to the runner's thread; `shown`, `health`, `ready` and `metrics` may be asked by any.
+    All this belongs to the runner's thread; `shown`, `health`, `ready` and `metrics` may be asked by any. The first
+    look needs an open data directory.
+
+        watch = Watch(embedded, clock)
+        with embedded, QueryServer(..., health=watch.health, ready=watch.ready, metrics=watch.metrics):
+            watch.enter("recovering")
+            ...
+            watch.live = feed.status
+            watch.enter("live")
+            while ...:
+                watch.messages += embedded.pump([feed], 0.05)
+                watch.notes += embedded.notes()
+                watch.tick()
     """
 
     def __init__(self, embedded: Embedded, clock: Clock, *, simulated: bool = False, speed: float = 1.0) -> None:
@@ -58,6 +72,8 @@ class Watch:
         self.address = ""
         self.messages = 0
         self.history_share: float | None = None
+        self.live: Callable[[], LiveStatus] | None = None
+        """Asked at every look, once there are sockets."""
         self.notes: deque[str] = deque(maxlen=NOTES_KEPT)
         """The newest of what was repaired, sealed, deleted or could not be done."""
         self._began_s = clock.monotonic_s()
@@ -65,8 +81,18 @@ class Watch:
         self._slow: tuple[int, dict[str, dict[str, int]]] = (0, {})
         self.shown = Shown(self.phase, self._began_s, clock.now_ns() // NS_PER_MS, simulated=simulated, speed=speed)
 
-    def look(self, live: LiveStatus | None = None) -> Shown:
-        """Take in how all of it is now; the data directory must be open."""
+    def enter(self, phase: str) -> None:
+        """Begin something else, and let it be seen at once."""
+        self.phase = phase
+        self.look()
+
+    def tick(self) -> None:
+        """Look if the last look is old; call it as often as you like."""
+        if self.clock.monotonic_s() - self.shown.taken_s >= LOOKS_S:
+            self.look()
+
+    def look(self) -> Shown:
+        """Take in how all of it is now."""
         embedded, now_s = self.embedded, self.clock.monotonic_s()
         status, pipeline, journal = embedded.status, embedded.pipeline, embedded.journal
         flow = embedded.settings.flow
@@ -101,7 +127,7 @@ class Watch:
             lows=pipeline.lows(),
             disk=disk,
             notes=tuple(self.notes),
-            live=live,
+            live=None if self.live is None else self.live(),
         )
         return self.shown
 
@@ -223,7 +249,7 @@ def _pair_text(seen: PairStatus, age_s: float) -> str:
     'joining, 12 messages wait for a hole to be fetched, last message 2.0 s ago'
     """
     waiting = f", {seen.held:,} messages wait for a hole to be fetched" if seen.held else ""
-    holes = f", {seen.gaps_open} holes open" if seen.gaps_open else ""
+    holes = f", {seen.gaps_open} hole{'s' * (seen.gaps_open > 1)} open" if seen.gaps_open else ""
     last = f", last message {seen.age_s + age_s:.1f} s ago" if seen.last_message_ms else ", no message yet"
     return f"{seen.state}{waiting}{holes}{last}"
 

@@ -19,6 +19,7 @@ from tickcast.runners.demo import Demo, DemoOptions, DemoSummary, market_of
 from tickcast.runners.replay import replay
 from tickcast.runners.verify import verify
 from tickcast.sources.recorded import open_recording
+from tickcast.store.client import QueryClient
 
 NOW_NS = (START_MS + 60_000) * 1_000_000
 """A minute after a midnight: the history is the anchor and that minute."""
@@ -43,8 +44,8 @@ def test_it_goes_through_its_phases_and_ends_by_itself(tmp_path: Path) -> None:
     phases: list[str] = []
 
     def note(demo: Demo) -> None:
-        if [demo.phase] != phases[-1:]:
-            phases.append(demo.phase)
+        if [demo.shown.phase] != phases[-1:]:
+            phases.append(demo.shown.phase)
 
     summary = run(tmp_path, on_tick=note)
 
@@ -77,10 +78,13 @@ def test_what_it_stored_can_be_asked_for_while_it_runs_and_after(tmp_path: Path)
     answers: list[Any] = []
 
     def look(demo: Demo) -> None:
-        if demo.phase == "live" and not answers:
+        if demo.shown.phase == "live" and not answers:
             demo.embedded.checkpoint()
             answers.append(ask(tmp_path, "SELECT count(*) FROM candles").rows)
-            assert {"phase", "messages", "notes", "rows", "candles", "lag_ms"} <= demo.health().keys()
+            said = QueryClient(tmp_path).health()
+            assert {"phase", "messages", "notes", "rows", "candles", "lag_ms"} <= said.keys()
+            assert said["simulated"]
+            assert demo.watch.ready()["ready"]
 
     summary = run(tmp_path, on_tick=look)
 
@@ -92,7 +96,7 @@ def test_it_ends_cleanly_at_a_signal_and_gives_the_handlers_back(tmp_path: Path)
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
 
     def stop(demo: Demo) -> None:
-        if demo.phase == "live":
+        if demo.shown.phase == "live":
             signal.raise_signal(signal.SIGTERM)
 
     summary = run(tmp_path, on_tick=stop, seconds=None)
@@ -106,11 +110,11 @@ def test_a_recovery_can_be_stopped_and_loses_nothing(tmp_path: Path) -> None:
         pass
 
     def die(demo: Demo) -> None:
-        if demo.phase == "live":
+        if demo.shown.phase == "live":
             raise Gone
 
     def stop(demo: Demo) -> None:
-        if demo.phase == "recovering":
+        if demo.shown.phase == "recovering":
             demo.stop()
 
     with pytest.raises(Gone):
