@@ -43,6 +43,35 @@ class SystemClock:
             time.sleep(seconds)
 
 
+class PacedClock:
+    """A market's clock that goes so many times as fast as the machine's: what a simulated exchange and its client share.
+
+    Waiting is done in the machine's time: timeouts, back-off and limits stay what they are.
+
+    >>> machine = ManualClock(start_ns=0)
+    >>> market = PacedClock(machine, speed=60.0, start_ns=1_000)
+    >>> market.sleep(1.0)
+    >>> market.now_ns(), market.monotonic_s()
+    (60000001000, 1.0)
+    """
+
+    def __init__(self, clock: Clock, speed: float, start_ns: int) -> None:
+        self._clock, self._speed, self._start_ns = clock, speed, start_ns
+        self._began_s = clock.monotonic_s()
+
+    def now_ns(self) -> int:
+        """The market's time."""
+        return self._start_ns + round((self._clock.monotonic_s() - self._began_s) * self._speed * 1e9)
+
+    def monotonic_s(self) -> float:
+        """The machine's seconds."""
+        return self._clock.monotonic_s()
+
+    def sleep(self, seconds: float) -> None:
+        """Let the machine's time pass."""
+        self._clock.sleep(seconds)
+
+
 class ManualClock:
     """A clock that tests and simulations move by hand.
 

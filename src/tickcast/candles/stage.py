@@ -174,6 +174,14 @@ class Candles:
         return {name: int(facts[at]) for name, at in names.items()} | {"missing_ids": lost}
 
 
+def seen_ids(state: CandlesState) -> list[tuple[int, int, int, int]]:
+    """What was seen of a key, oldest first: (lowest id, highest id, time of the lowest, time of the highest).
+
+    Empty where ids are not consecutive: then nothing is told by what is not there.
+    """
+    return [] if state.book.facts[POINTS] else [tuple(row) for row in _intervals(state).tolist()]
+
+
 def _intervals(state: CandlesState) -> NDArray[np.int64]:
     return known(state.book.ids, int(state.book.facts[USED]))
 

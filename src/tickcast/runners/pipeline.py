@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from tickcast.candles.stage import seen_ids
 from tickcast.config import FlowSettings
 from tickcast.events import FETCHED, TICKS, Frame
 from tickcast.flow import build
 from tickcast.frames.stage import Framer, FramerState
 from tickcast.sources.contract import Fetched, MarketRows, Reject
+from tickcast.sources.live.contract import KnownTrades
 
 SnapshotKey = tuple[str, str]
 """Stage name and key (`exchange:pair`, of the framer the exchange)."""
@@ -122,6 +124,16 @@ class Pipeline:
         """When the last message of an exchange came; 0 before the first."""
         state = self.framers.get(exchange)
         return 0 if state is None else state.last_recv_ns
+
+    def known_trades(self, exchange: str) -> dict[str, KnownTrades]:
+        """What was seen of each pair of an exchange: where its live feed goes on, and which holes it can still fill."""
+        framer = self.framers.get(exchange)
+        found: dict[str, KnownTrades] = {}
+        for pair, state in framer.pairs.items() if framer is not None else ():
+            candles = self.states.get(("candles", f"{exchange}:{pair}"))
+            spans = seen_ids(candles) if candles is not None else []
+            found[pair] = KnownTrades(tuple(spans), state.low_ms)
+        return found
 
     def lows(self) -> dict[str, int]:
         """How far each key's time has come."""
