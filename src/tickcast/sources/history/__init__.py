@@ -1,0 +1,1 @@
+"""What the venues remember, over HTTP and in their files of whole days."""

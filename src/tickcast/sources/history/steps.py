@@ -1,0 +1,193 @@
+"""What all walks share: whether pages join by trade id, what is new in them, and the Part that is made of one.
+
+known  ...7 8 9|
+page         8 9 10 11 12        joins: 10 to 12 are new
+page               11 12 13      a hole: asked once more, then believed; 10 is gone at the venue
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tickcast.errors import WireError
+from tickcast.events import CANDLES, TRADES, Columns
+from tickcast.sources.contract import TIME_MIN_MS
+from tickcast.sources.history.contract import After, HistoryError, Part, Request
+from tickcast.sources.pages.registry import read_page
+
+
+class NotKept(HistoryError):
+    """The venue keeps no such history; what it does keep was given before this was raised."""
+
+
+ASKS_MAX = 3
+"""How often one page is asked for while every answer has other holes."""
+NOTES_MAX = 20
+_CUT, _NOT_SHOWN = (-1, -1), (-2, -2)
+"""Doubts that are no holes: a page's end is torn off, or it does not show the trade that is known."""
+
+
+def read_answer(exchange: str, what: str, pair: str, seconds: int, raw: bytes) -> Columns:
+    """A page's rows; HistoryError where it is none."""
+    try:
+        return read_page(exchange, what, pair, seconds, raw)
+    except WireError as exc:
+        raise unreadable(exchange, pair, exc.what) from exc
+
+
+def unreadable(exchange: str, pair: str, what: str) -> HistoryError:
+    """An answer that is not what was asked for."""
+    return HistoryError(f"{exchange}/history", f"the answer for {pair} is no page ({what})", "it is asked again later")
+
+
+def some(rows: Columns, keep: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Columns:
+    """The rows to keep."""
+    return rows if keep.all() else {name: column[keep] for name, column in rows.items()}
+
+
+class Seam:
+    """Whether trades join by id to those before; a hole is asked for once more before it is believed."""
+
+    def __init__(self, last_id: int) -> None:
+        self.last_id = last_id
+        """Of the last trade that is known; -1: none."""
+        self.gone: tuple[int, int] | None = None
+        """The first hole of the page that was believed last."""
+        self._shown = last_id < 0  # the first page begins at the known trade's time, so it must show it
+        self._doubt: tuple[int, int] | None = None
+        self._asks = 0
+
+    def joins(self, rows: Columns) -> bool:
+        """Whether the first row is known, or the next one after the known."""
+        return self.last_id >= 0 and len(rows["trade_id"]) > 0 and int(rows["first_id"][0]) <= self.last_id + 1
+
+    def has_new(self, rows: Columns) -> bool:
+        """Whether any row is after the known."""
+        return len(rows["trade_id"]) > 0 and int(rows["trade_id"][-1]) > self.last_id
+
+    def believed(self, rows: Columns, *, cut: bool = False) -> bool:
+        """Whether to go on with this page; False: ask for it again. `cut`: its end looks torn off."""
+        doubt = self._hole(rows) or (_CUT if cut else None)
+        self._asks += 1
+        if doubt is not None and doubt != self._doubt and self._asks < ASKS_MAX:
+            self._doubt = doubt
+            return False
+        self.gone = doubt if doubt not in (_CUT, _NOT_SHOWN) else None
+        self._doubt, self._asks, self._shown = None, 0, True
+        return True
+
+    def new(self, rows: Columns) -> Columns:
+        """The rows after the last known one, which are known from now on."""
+        fresh = some(rows, rows["trade_id"] > self.last_id)
+        if len(fresh["trade_id"]):
+            self.last_id = int(fresh["trade_id"][-1])
+        return fresh
+
+    def _hole(self, rows: Columns) -> tuple[int, int] | None:
+        first, last = rows["first_id"], rows["trade_id"]
+        if not len(last) or int(last[-1]) < self.last_id:
+            return None if self._shown else _NOT_SHOWN
+        if self.last_id >= 0 and int(first[0]) > self.last_id + 1:
+            return self.last_id + 1, int(first[0]) - 1
+        inside = np.flatnonzero(first[1:] > last[:-1] + 1)
+        if not len(inside):
+            return None
+        return int(last[inside[0]]) + 1, int(first[inside[0] + 1]) - 1
+
+
+class TradesSteps:
+    """What the walks through trades share; a venue adds what to ask and how to read it."""
+
+    exchange = ""
+
+    def __init__(self, pair: str, after: After, until_ms: int) -> None:
+        self.pair, self.until_ms = pair, until_ms
+        self.from_ms = max(after.timestamp_ms, TIME_MIN_MS)
+        """Where the next Part begins."""
+        self.seam = Seam(after.trade_id)
+        self.done = False
+        self.notes: list[str] = []
+        """What a reader should know, a sentence each."""
+        self.refusal: HistoryError | None = None
+        """Why some of what was asked for can not be had; to be raised when the walk has ended."""
+
+    @property
+    def request(self) -> Request | None:
+        """What to ask next; None: done."""
+        return None if self.done else self._request()
+
+    def _request(self) -> Request:
+        raise NotImplementedError
+
+    def _read(self, raw: bytes) -> Columns:
+        return read_answer(self.exchange, TRADES.name, self.pair, 0, raw)
+
+    def _part(self, raw: bytes, rows: Columns, to_ms: int, *, reached_end: bool = False) -> Part:
+        """The next Part; it ends the walk where it reaches what was asked for."""
+        fresh = self.seam.new(rows)
+        if self.seam.gone is not None:
+            self._note("trades {} to {} are gone at the venue; their windows stay partial".format(*self.seam.gone))
+        if self.until_ms and to_ms >= self.until_ms:
+            to_ms, reached_end, self.done = self.until_ms, False, True
+        self.done = self.done or reached_end
+        from_ms, self.from_ms = self.from_ms, max(to_ms, self.from_ms)
+        return Part(TRADES.name, self.pair, 0, from_ms, self.from_ms, (raw,), fresh, reached_end)
+
+    def _note(self, text: str) -> None:
+        if len(self.notes) < NOTES_MAX:
+            self.notes.append(f"{self.exchange} {self.pair}: {text}")
+
+
+class CandlesSteps:
+    """What the walks through candles share: so many windows at a time, closed ones only."""
+
+    exchange = ""
+    at_once = 1000
+
+    def __init__(self, pair: str, seconds: int, from_ms: int, to_ms: int) -> None:
+        self.pair, self.seconds, self.step_ms = pair, seconds, seconds * 1000
+        self.from_ms = -(-max(from_ms, TIME_MIN_MS) // self.step_ms) * self.step_ms
+        self.to_ms = to_ms // self.step_ms * self.step_ms
+        self.notes: list[str] = []
+        self.refusal: HistoryError | None = None
+        self._asked_again = False
+
+    @property
+    def request(self) -> Request | None:
+        """What to ask next; None: done."""
+        return None if self.from_ms >= self.to_ms else self._request(self.from_ms, self._end_ms())
+
+    def take(self, raw: bytes, asked_ms: int) -> Part | None:
+        """Read the answer; a page that may hold a candle still being made is asked for again without it."""
+        rows = read_answer(self.exchange, CANDLES.name, self.pair, self.seconds, raw)
+        end_ms = self._end_ms()
+        closed_ms = asked_ms // self.step_ms * self.step_ms
+        if end_ms > closed_ms:
+            self.to_ms = closed_ms
+            return None
+        start_ms = rows["window_start_ms"]
+        rows = some(rows, (start_ms >= self.from_ms) & (start_ms < end_ms))
+        if self._looks_cut(rows, self.from_ms, end_ms) and not self._asked_again:
+            self._asked_again = True
+            return None
+        self._asked_again = False
+        from_ms, self.from_ms = self.from_ms, end_ms
+        return Part(
+            CANDLES.name, self.pair, self.seconds, from_ms, end_ms, (raw,), rows, end_ms + self.step_ms > asked_ms
+        )
+
+    def _end_ms(self) -> int:
+        return min(self.to_ms, self.from_ms + self.at_once * self.step_ms)
+
+    def _looks_cut(self, rows: Columns, from_ms: int, end_ms: int) -> bool:
+        """Whether candles are missing at an end: quiet windows are often left out, a torn page has lost one end."""
+        starts = rows["window_start_ms"]
+        return not len(starts) or int(starts[0]) > from_ms or int(starts[-1]) < end_ms - self.step_ms
+
+    def _request(self, from_ms: int, end_ms: int) -> Request:
+        raise NotImplementedError
+
+
+def no_such_span(exchange: str, seconds: int, known: str) -> HistoryError:
+    """The venue has no candles of this length."""
+    return HistoryError(f"{exchange}/history", f"has no candles of {seconds} seconds", f"ask for one of {known}")
