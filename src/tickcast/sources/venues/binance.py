@@ -72,7 +72,7 @@ class _Head(msgspec.Struct):
     id: int | str | None = None
     result: msgspec.Raw = msgspec.Raw()
     error: _Error | None = None
-    code: int = 0
+    code: int | None = None
     msg: str = ""
 
 
@@ -235,7 +235,7 @@ def _with_head(raw: bytes, heard: Heard) -> Heard:
     venue_ms = head.E if TIME_MIN_MS <= head.E <= TIME_MAX_MS else 0
     if heard.kind == TRADES:
         return heard._replace(venue_ms=venue_ms)
-    if heard.kind == UNREADABLE and (head.error or head.code):
+    if heard.kind == UNREADABLE and (head.error or head.code is not None):
         return Heard(REFUSED, detail=head.msg or (head.error.msg if head.error else "") or heard.detail)
     if heard.kind == NOISE and head.e == "serverShutdown":
         return Heard(SHUTDOWN, venue_ms=venue_ms)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib.util
 from collections.abc import Iterable, Sequence
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import urlsplit
@@ -37,7 +38,11 @@ CCXT_IDS = frozenset(_CCXT.split())
 
 def has_ccxt() -> bool:
     """Whether the extra is installed; it is not imported for that."""
-    return importlib.util.find_spec("ccxt") is not None
+    return _ccxt() is not None
+
+
+def _ccxt() -> ModuleSpec | None:
+    return importlib.util.find_spec("ccxt")
 
 
 def in_ccxt(name: str) -> bool:
@@ -46,7 +51,7 @@ def in_ccxt(name: str) -> bool:
     >>> in_ccxt("../os")
     False
     """
-    spec = importlib.util.find_spec("ccxt")
+    spec = _ccxt()
     if spec is None or not name.isalnum():
         return False
     return any(Path(folder, f"{name}.py").is_file() for folder in spec.submodule_search_locations or ())
