@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -51,7 +50,6 @@ _RANGES = (
     ("history_days", 0, 3_650),
 )
 """The least and the greatest that each of these may be; 0 days keep the journal for ever, port 0 is any free one."""
-_BASE = re.compile(r"https?://[^\s/?#]+[^\s?#]*")
 _CHOICES = (("history", ("candles", "trades")), ("ws_client", ("", "picows", "aiohttp")))
 
 
@@ -71,7 +69,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     port: int = 8000
     kafka_broker: str = ""
     endpoints: tuple[str, ...] = ()
-    """Where an exchange is reached instead of its usual address: `binance=http://127.0.0.1:9000/binance`."""
+    """Where an exchange is reached instead of its usual address: `binance=https://data-api.binance.vision`."""
     hold_ms: int = 3000
     """How long live messages wait at most for a hole before them to be fetched."""
     history_days: float = 0.0
@@ -90,25 +88,6 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if (text := getattr(self, name)) not in known:
                 remedy = f"give {' or '.join(filter(None, known))}{', or leave it out' * ('' in known)}"
                 raise ConfigError(name, f"was {text or 'empty'}, so nothing was started", remedy)
-        _ = self.bases  # its own checks
-
-    @property
-    def bases(self) -> dict[str, str]:
-        """The endpoints by exchange, each without a slash at its end.
-
-        >>> Settings(endpoints=("kraken=http://127.0.0.1:9000/kraken/",)).bases
-        {'kraken': 'http://127.0.0.1:9000/kraken'}
-        """
-        found: dict[str, str] = {}
-        for entry in self.endpoints:
-            exchange, _, base = (part.strip() for part in entry.partition("="))
-            if not exchange or not _BASE.fullmatch(base):
-                what, remedy = f"has {entry}", "write EXCHANGE=URL, for example binance=http://127.0.0.1:9000/binance"
-                raise ConfigError("endpoints", f"{what}, so nothing was started", remedy)
-            if exchange in found:
-                raise ConfigError("endpoints", f"names {exchange} twice, so nothing was started", "keep one of them")
-            found[exchange] = base.rstrip("/")
-        return found
 
     @property
     def flow(self) -> FlowSettings:

@@ -17,6 +17,12 @@ def add_settings(parser: argparse.ArgumentParser, *names: str, data_dir: str = "
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: tickcast.toml if there)")
     helps = {
         "data_dir": ("DIR", f"where journal and store live (default: {data_dir})"),
+        "exchange": ("A,B", "binance, coinbase, kraken, or several of them"),
+        "endpoints": ("A=URL", "other addresses of exchanges, for example binance=https://data-api.binance.vision"),
+        "history_days": ("N", "how far back to fetch for a new pair (default: what the indicators need)"),
+        "history": ("WHAT", "what to fetch for those days: candles or trades (default: candles)"),
+        "hold_ms": ("N", "how long live messages wait for a hole before them to be fetched (default: 3000)"),
+        "ws_client": ("NAME", "picows or aiohttp (default: the faster one that is there)"),
         "pairs": ("A,B", "only these pairs, as the venue writes them (default: all)"),
         "candle_seconds": ("S,S", "lengths of candles in seconds, for example 1,60,300 (default: 60)"),
         "indicators": ("A,B", "TA-Lib functions beside the default set, for example ADX:14,CCI:20"),
