@@ -24,6 +24,7 @@ COMMANDS = {
     "import": ("tickcast.cli.importing", "candles or trades from CSV, JSON, Parquet, Feather and venues' own dumps"),
     "sql": ("tickcast.cli.sql", "read-only SQL on the store, also while the system runs"),
     "export": ("tickcast.cli.export", "tables of the store as Parquet, CSV or JSON"),
+    "exchange": ("tickcast.cli.exchange", "a local exchange that speaks like Binance, Coinbase and Kraken"),
     "doctor": ("tickcast.cli.doctor", "check machine, libraries, disk, journal, store and settings"),
 }
 """Name, module, and what it does in one line."""

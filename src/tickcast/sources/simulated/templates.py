@@ -8,6 +8,8 @@ A template is the venue's own message with fields in it:
     <price:trim>     without zeros at the end            94100.1
     <time_us:ms>     microseconds as milliseconds        1736208000123
     <time_us:iso>    microseconds as RFC 3339            2025-01-07T00:00:00.123456Z
+    <time_us:s>      microseconds as whole seconds       1736208000
+    <time_us:float>  microseconds as seconds             1736208000.123456
     <maker:yes|no>   a word for 1 and one for 0
 """
 
@@ -24,9 +26,10 @@ from numpy.typing import NDArray
 from tickcast.kernels import kernel, warms
 from tickcast.sources.simulated import kernels as k
 
-LITERAL, WHOLE, FIXED, TRIMMED, MILLIS, ISO, WORD = range(7)
+LITERAL, WHOLE, FIXED, TRIMMED, PARTS, ISO, WORD = range(7)
 FIELD_BYTES_MAX = 48
 _FIELD = re.compile(r"<(?P<name>[a-z_]+)(:(?P<form>[^>]*))?>")
+_DIVIDED = {"ms": 1000, "s": 1_000_000}
 _COLUMNS = {
     "time_us": k.TIME_US,
     "id": k.ID,
@@ -49,8 +52,15 @@ class Templates(NamedTuple):
     longest: int
 
 
-def compile_templates(texts: Sequence[tuple[str, Mapping[str, int]]]) -> Templates:
-    """Compile templates, each with the decimals of its fields."""
+def compile_templates(
+    texts: Sequence[tuple[str, Mapping[str, int]]], columns: Mapping[str, int] = _COLUMNS
+) -> Templates:
+    """Compile templates, each with the decimals of its fields; `columns` says where in a row each field is.
+
+    >>> templates = compile_templates([('[<price:.>,"<time_us:float>"]', {"price": 2})], {"price": 0, "time_us": 1})
+    >>> render(templates, np.zeros(1, np.int64), np.array([[1250, 1_736_208_000_120_000]]))
+    [b'[12.50,"1736208000.12"]']
+    """
     ops: list[tuple[int, int, int, int, int]] = []
     starts, pool, longest = [0], bytearray(), 0
 
@@ -63,12 +73,16 @@ def compile_templates(texts: Sequence[tuple[str, Mapping[str, int]]]) -> Templat
         for field in _FIELD.finditer(text):
             ops.append((LITERAL, *keep(text[at : field.start()]), 0, 0))
             name, form = field["name"], field["form"] or ""
-            column, places = _COLUMNS[name], decimals.get(name, 0)
+            column, places = columns[name], decimals.get(name, 0)
             if "|" in form:
                 yes, no = (keep(word) for word in form.split("|"))
                 ops.append((WORD, column, yes[0], no[0], yes[1] << 8 | no[1]))
-            elif form in ("ms", "iso"):
-                ops.append((MILLIS if form == "ms" else ISO, column, 0, 0, 0))
+            elif form in _DIVIDED:
+                ops.append((PARTS, column, _DIVIDED[form], 0, 0))
+            elif form == "iso":
+                ops.append((ISO, column, 0, 0, 0))
+            elif form == "float":
+                ops.append((TRIMMED, column, 6, 0, 0))
             elif form == "trim":
                 ops.append((TRIMMED, column, places, 0, 0))
             elif form:
@@ -182,8 +196,8 @@ def render_rows(
                 at = put_whole(out, at, rows[i, a], 1)
             elif op in (FIXED, TRIMMED):
                 at = put_decimal(out, at, rows[i, a], b, c, op == TRIMMED)
-            elif op == MILLIS:
-                at = put_whole(out, at, rows[i, a] // 1000, 1)
+            elif op == PARTS:
+                at = put_whole(out, at, rows[i, a] // b, 1)
             elif op == ISO:
                 at = put_iso(out, at, rows[i, a])
             elif rows[i, a]:

@@ -1,0 +1,1 @@
+"""What the local exchange answers when it is asked: pages, candles, listings, files."""

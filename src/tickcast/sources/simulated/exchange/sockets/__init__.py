@@ -1,0 +1,1 @@
+"""What the local exchange tells as it happens: WebSocket sessions in each venue's words."""

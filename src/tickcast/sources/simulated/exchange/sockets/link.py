@@ -1,0 +1,75 @@
+"""One WebSocket connection as the exchange sees it: bytes out, a bounded backlog, and the ways to end it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+
+from tickcast.sources.simulated.exchange.sockets.frames import PING, PONG, close_frame, frame, text_frame
+
+GOODBYE_S = 1.0
+"""How long the other side may take to answer a close frame."""
+
+
+class Link:
+    """What is written goes straight to the transport; who does not read is cut when the backlog is full."""
+
+    def __init__(self, number: int, transport: asyncio.Transport, backlog_bytes: int) -> None:
+        self.number = number
+        self.transport = transport
+        self.messages = 0
+        """Text messages that were sent."""
+        self.muted = False
+        """Nothing goes out any more, and nothing that comes in is answered: the other side is left alone."""
+        self.closing = False
+        self.slow = False
+        """It was cut because its reader was too far behind."""
+        self.pongs: list[bytes] = []
+        self._backlog_bytes = backlog_bytes
+
+    def write(self, data: bytes, messages: int = 0) -> None:
+        """Send whole frames."""
+        if self.muted or self.closing or self.transport.is_closing():
+            return
+        self.messages += messages
+        self.transport.write(data)
+        if self.transport.get_write_buffer_size() > self._backlog_bytes:
+            self.slow = True
+            self.reset()
+
+    def say(self, payload: bytes) -> None:
+        """Send one text message."""
+        self.write(text_frame(payload), 1)
+
+    def ping(self, payload: bytes) -> None:
+        """Ask for a sign of life."""
+        self.write(frame(PING, payload))
+
+    def pong(self, payload: bytes) -> None:
+        """Give one."""
+        self.write(frame(PONG, payload))
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Say goodbye, and end the connection when that is answered or too much time has passed."""
+        if self.closing or self.transport.is_closing():
+            return
+        self.write(close_frame(code, reason))
+        self.closing = True
+        asyncio.get_running_loop().call_later(GOODBYE_S, self.transport.abort)
+
+    def reset(self) -> None:
+        """End it without a word: the other side gets a reset."""
+        reset(self.transport)
+        self.closing = True
+
+
+def reset(transport: asyncio.BaseTransport | None) -> None:
+    """Let the kernel answer with RST instead of a goodbye."""
+    if transport is None or transport.is_closing():
+        return
+    found: socket.socket | None = transport.get_extra_info("socket")
+    if found is not None:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    if isinstance(transport, asyncio.WriteTransport):
+        transport.abort()

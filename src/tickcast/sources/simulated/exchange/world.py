@@ -1,0 +1,167 @@
+"""The market as the exchange knows it: what is true, how far its time has come, and what is next to be told.
+
+Market time follows the machine's monotonic clock: `live_from_ms + elapsed * speed`. Trades are made a block at a time,
+when their time has come; what is later than now is never given to anyone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tickcast.clock import NS_PER_MS, Clock
+from tickcast.sources.simulated import kernels as k
+from tickcast.sources.simulated.exchange.archive import Archive, Span
+from tickcast.sources.simulated.exchange.names import Spelling, spellings
+from tickcast.sources.simulated.exchange.settings import ExchangeSettings
+from tickcast.sources.simulated.market import Market, Pair
+from tickcast.sources.simulated.settings import MINUTE_MS
+
+I8 = NDArray[np.int64]
+FORGET_EVERY_US = 600_000_000
+
+
+class Happened(NamedTuple):
+    """Some time of all pairs: what the venues tell of it, each in its words."""
+
+    start_us: int
+    end_us: int
+    rows: I8
+    """As `market.MarketBlock.rows`, with times in [start_us, end_us)."""
+    aggregate: I8
+    """Of each row that is a trade, which aggregate of its pair it belongs to; 0 of quotes."""
+
+
+class Source(Protocol):
+    """Where blocks come from: the simulated market, squeezed or not, or a capture."""
+
+    pairs: tuple[Pair, ...]
+
+    def next(self) -> tuple[int, int, I8] | None:
+        """From when to when (microseconds), and the rows; None: it has ended."""
+        ...
+
+
+class Simulated:
+    """The simulated market, a minute at a time."""
+
+    def __init__(self, market: Market) -> None:
+        self._market = market
+        self.pairs = market.pairs
+
+    def next(self) -> tuple[int, int, I8] | None:
+        """The next minute."""
+        block = self._market.block()
+        return block.start_ms * 1000, block.end_ms * 1000, block.rows
+
+
+class Squeezed:
+    """A busy market in little time: each of its minutes is pressed into as long as `per_s` messages a second take."""
+
+    def __init__(self, market: Market, per_s: float, from_us: int) -> None:
+        self._market, self._per_s = market, per_s
+        self._at_us = from_us
+        self.pairs = market.pairs
+
+    def next(self) -> tuple[int, int, I8] | None:
+        """The next minute, shorter; times stay in order and within it."""
+        block = self._market.block()
+        rows = block.rows
+        trades = rows[rows[:, k.KIND] == k.TRADE]
+        orders = np.unique(trades[:, [k.TIME_US, k.PAIR]], axis=0)
+        messages = len(rows) - len(trades) + len(orders)
+        start_us = self._at_us
+        span_us = max(int(1e6 * messages / self._per_s), 1000)
+        share = span_us / 60e6
+        rows[:, k.TIME_US] = start_us + ((rows[:, k.TIME_US] - block.start_ms * 1000) * share).astype(np.int64)
+        self._at_us += span_us
+        return start_us, self._at_us, rows
+
+
+class World:
+    """The market, its past and its clock."""
+
+    def __init__(self, settings: ExchangeSettings, clock: Clock, source: Source | None = None) -> None:
+        self._settings, self._clock = settings, clock
+        now_ns = clock.now_ns()
+        self.live_at_ns = settings.live_at_ns or now_ns
+        self.live_from_ms = settings.live_from_ms or now_ns // NS_PER_MS
+        self._source = source or _source(settings, self.live_from_ms)
+        self.pairs = self._source.pairs
+        self.names: tuple[Spelling, ...] = spellings([pair.name for pair in self.pairs])
+        self.archives = [Archive(1 + each.first_trade_id // 3) for each in settings.market.pairs]
+        if len(self.archives) != len(self.pairs):
+            self.archives = [Archive() for _ in self.pairs]
+        self.newest: Happened | None = None
+        """The block that now lies in, for who begins to listen."""
+        self.ended = False
+        self.listeners: list[Callable[[Happened], None]] = []
+        self.speed = settings.speed
+        self._live_at_s = clock.monotonic_s() - (now_ns - self.live_at_ns) / 1e9
+        self._keep_us = int(settings.archive_hours * 3.6e9)
+        self._forgot_us = 0
+        self.begun_us = self.known_until_us = -1
+
+    def now_us(self) -> int:
+        """The market's time, with all that happened up to it in the archive."""
+        elapsed_s = self._clock.monotonic_s() - self._live_at_s
+        now_us = self.live_from_ms * 1000 + int(elapsed_s * 1e6 * self.speed)
+        self.reach(now_us)
+        return now_us
+
+    def reach(self, until_us: int) -> None:
+        """Make what happened up to a time."""
+        while self.known_until_us <= until_us and not self.ended:
+            made = self._source.next()
+            if made is None:
+                self.ended = True
+                return
+            self._take(*made)
+
+    def trades(self, pair: int, until_us: int | None = None) -> Span:
+        """What is kept of a pair's trades up to a time, or to now."""
+        return self.archives[pair].between(0, self.now_us() + 1 if until_us is None else until_us)
+
+    def pair_at(self, venue: str, name: str) -> int:
+        """Which pair a venue calls so; -1: none."""
+        return next((at for at, each in enumerate(self.names) if each.of(venue) == name), -1)
+
+    def _take(self, start_us: int, end_us: int, rows: I8) -> None:
+        aggregate = np.zeros(len(rows), np.int64)
+        trading = rows[:, k.KIND] == k.TRADE
+        for at, archive in enumerate(self.archives):
+            mine = np.flatnonzero(trading & (rows[:, k.PAIR] == at))
+            picked = rows[mine]
+            aggregate[mine] = archive.append(
+                *(picked[:, column] for column in (k.TIME_US, k.ID, k.PRICE, k.QUANTITY, k.MAKER))
+            )
+        self.known_until_us = end_us
+        if self.begun_us < 0:
+            self.begun_us = start_us
+        if end_us - self._forgot_us >= FORGET_EVERY_US:
+            self._forget(end_us)
+        self.newest = Happened(start_us, end_us, rows, aggregate)
+        for listener in self.listeners:
+            listener(self.newest)
+
+    def _forget(self, end_us: int) -> None:
+        self._forgot_us = end_us
+        before_us = end_us - self._keep_us
+        spare = sum(map(len, self.archives)) - self._settings.archive_trades
+        if spare > 0:
+            busiest = max(self.archives, key=len).all()
+            before_us = max(before_us, int(busiest.time_us[min(spare, busiest.size - 1)]))
+        self.begun_us = max(self.begun_us, before_us)
+        for archive in self.archives:
+            archive.forget(before_us)
+
+
+def _source(settings: ExchangeSettings, live_from_ms: int) -> Source:
+    market = Market(settings.market)
+    if not settings.load:
+        return Simulated(market)
+    begun_ms = settings.market.start_ms
+    return Squeezed(market, settings.load, 1000 * (begun_ms if live_from_ms - begun_ms > MINUTE_MS else live_from_ms))
