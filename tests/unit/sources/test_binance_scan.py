@@ -17,9 +17,10 @@ from tickcast.sources import binance_scan, own
 from tickcast.sources.binance import Binance
 from tickcast.sources.binance_scan import map_binance
 from tickcast.sources.blocks import LineReader, encode_line, map_lines
-from tickcast.sources.contract import MarketRows
+from tickcast.sources.contract import ALIVE, TRADE, Blind, MarketRows
 
 BINANCE = Binance()
+BINANCE_AGGREGATES = "captures/binance_ws/cryptofeed_BINANCE.ws_20210814.txt"
 NOW_NS = 1_723_161_254_087_896_568
 EVENTS = [
     b'{"e":"trade","E":1723161255343,"s":"BTCUSDT","t":3735683259,"p":"61837.63000000","q":"0.02000000",'
@@ -52,6 +53,7 @@ LINES = [
     *(line(raw) for raw in EVENTS),
     *(line(wrapped(raw, STREAMS[n % 4]), NOW_NS + n) for n, raw in enumerate(EVENTS)),
     line(own.alive(1_723_161_255_342), 0),
+    line(own.alive(1_723_161_255_342, ["ETHUSDT", "BTCUSDT"], EVENTS[0])),
 ]
 
 
@@ -63,6 +65,7 @@ def same(block: bytes, last_recv_ns: int = 0) -> MarketRows:
         assert (column.dtype, column.tobytes()) == (fast.columns[name].dtype, fast.columns[name].tobytes()), name
     assert slow.columns.keys() == fast.columns.keys()
     assert slow.rejects == fast.rejects
+    assert repr([*slow.told, *slow.frames]) == repr([*fast.told, *fast.frames])
     assert slow.silence_ns.tolist() == fast.silence_ns.tolist()
     assert (slow.messages, slow.last_recv_ns) == (fast.messages, fast.last_recv_ns)
     return fast
@@ -95,6 +98,41 @@ def test_usual_traffic_hardly_ever_takes_the_slow_road(shared_data: Path, monkey
     (snapshot,) = slow_lines(monkeypatch, block)
 
     assert b'"m":{"lastUpdateId"' in snapshot
+
+
+def test_aggregates_of_the_live_road_never_take_the_slow_one(
+    shared_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [raw for _, raw in messages(shared_data / BINANCE_AGGREGATES) if b'"aggTrade"' in raw]
+    bare = [raw.partition(b'"data":')[2][:-1] for raw in found]
+    digits = [wrapped(raw, b"1000satsusdt@aggTrade") for raw in bare]
+    block = b"".join(line(raw) for raw in found + bare + digits)
+
+    assert len(found) > 20
+    assert [] == slow_lines(monkeypatch, block)
+    assert 3 * len(found) == len(same(block).columns["kind"])
+
+
+def test_proof_of_life_for_some_pairs_stands_where_it_stood_among_fast_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    trade of BTC | alive ETH, BTC | aggregate of FTM | alive FTM | trade of BTC
+    """
+    proof = line(own.alive(1_723_161_255_342, ["ETHUSDT", "BTCUSDT"], EVENTS[0]))
+    block = LINES[0] + proof + LINES[2] + line(own.alive(1_723_161_255_343, ["FTMUSDT"])) + LINES[0]
+    rows = same(block)
+
+    assert ["BTCUSDT", "ETHUSDT", "FTMUSDT"] == rows.pairs
+    assert [0, 1, 0, 2, 2, 0] == rows.columns["pair"].tolist()
+    assert [TRADE, ALIVE, ALIVE, TRADE, ALIVE, TRADE] == rows.columns["kind"].tolist()
+    assert 5 == rows.messages
+    assert 2 == len(slow_lines(monkeypatch, block))
+
+
+def test_what_a_feed_says_of_blindness_is_told_by_both_roads() -> None:
+    rows = same(LINES[0] + line(own.blind("BTCUSDT", 1_723_161_255_000)) + LINES[2])
+
+    assert [Blind("BTCUSDT", 1_723_161_255_000)] == list(rows.told)
+    assert 2 == len(rows.columns["kind"])
 
 
 @pytest.mark.parametrize("cut", [0, 1, 7])
