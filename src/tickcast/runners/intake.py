@@ -8,7 +8,7 @@ from tickcast.runners.pipeline import Outputs, Pipeline
 from tickcast.sources import own
 from tickcast.sources.contract import Block, Mapper
 from tickcast.sources.mapping import map_block
-from tickcast.sources.registry import EXCHANGES, OnlyOurs, mapper_for
+from tickcast.sources.registry import reader_for
 
 REASONS_MAX = 100
 """Distinct reasons that are counted by name; what comes beyond is counted as "other"."""
@@ -48,7 +48,7 @@ class Intake:
         exchange = block.exchange
         mapper = self._mappers.get(exchange)
         if mapper is None:
-            mapper = self._mappers[exchange] = mapper_for(exchange) if exchange in EXCHANGES else OnlyOurs(exchange)
+            mapper = self._mappers[exchange] = reader_for(exchange)
         outputs = Outputs([], [])
         for run in runs_of(block):
             rows = map_block(mapper, run, last_recv_ns=self.pipeline.last_recv_ns(exchange))

@@ -1,17 +1,16 @@
-"""The exchanges that have a mapper, by name, and how to tell one's messages from another's."""
+"""The exchanges' mappers, by name, and how to tell one's messages from another's."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import msgspec
 
-from tickcast.errors import ConfigError, WireError
 from tickcast.sources import own
 from tickcast.sources.binance import Binance
+from tickcast.sources.ccxt.mapper import Ccxt
 from tickcast.sources.coinbase import TYPE_NOISE, Coinbase
-from tickcast.sources.contract import Event, Mapper
+from tickcast.sources.contract import Mapper
 from tickcast.sources.kraken import Kraken
 
 _MAPPERS: dict[str, Callable[[], Mapper]] = {"binance": Binance, "coinbase": Coinbase, "kraken": Kraken}
@@ -19,31 +18,29 @@ EXCHANGES = tuple(_MAPPERS)
 _COINBASE_TYPES = TYPE_NOISE | {"match", "last_match", "ticker", "heartbeat", "error"}
 
 
-class OnlyOurs:
-    """For exchanges of which we know rows that a user imported, and no dialect."""
-
-    def __init__(self, exchange: str) -> None:
-        self.exchange = exchange
-
-    def map_message(self, raw: bytes) -> Sequence[Event]:  # noqa: ARG002
-        """Refuse: what is ours never comes here."""
-        raise WireError(f"{self.exchange}/message", "no mapper reads this exchange's messages", "import its files")
-
-
 def mapper_for(exchange: str) -> Mapper:
-    """Make the mapper of an exchange.
+    """Make the mapper of an exchange: its own, or that of what ccxt says of it.
 
     >>> mapper_for("kraken").exchange
     'kraken'
     >>> mapper_for("binnance")
     Traceback (most recent call last):
-    tickcast.errors.ConfigError: exchange: 'binnance' has no mapper, so nothing was started; did you mean binance.
+    tickcast.errors.ConfigError: exchange: 'binnance' is not an exchange that we know, ...; did you mean binance.
     """
-    if exchange in _MAPPERS:
-        return _MAPPERS[exchange]()
-    near = difflib.get_close_matches(exchange.lower(), EXCHANGES, n=1)
-    hint = f"did you mean {near[0]}" if near else f"known are {', '.join(EXCHANGES)}"
-    raise ConfigError("exchange", f"{exchange!r} has no mapper, so nothing was started", hint)
+    if exchange not in _MAPPERS:
+        from tickcast.sources.venues.registry import known_exchange
+
+        known_exchange(exchange)
+    return reader_for(exchange)
+
+
+def reader_for(exchange: str) -> Mapper:
+    """The mapper for what is in a journal already, whatever its exchange: no library is needed to read it again.
+
+    >>> reader_for("somewhere").exchange
+    'somewhere'
+    """
+    return _MAPPERS[exchange]() if exchange in _MAPPERS else Ccxt(exchange)
 
 
 def sniff(raw: bytes) -> str | None:
@@ -51,6 +48,7 @@ def sniff(raw: bytes) -> str | None:
 
     >>> sniff(b'{"channel":"heartbeat"}'), sniff(b'{"type":"heartbeat"}'), sniff(b'{"result":null,"id":1}')
     ('kraken', 'coinbase', 'binance')
+    >>> sniff(b'{"ccxt":"trade","symbol":"BTC/USDT","id":"1"}')
     """
     if raw.startswith(own.MARK):
         return None
@@ -72,6 +70,8 @@ def _whose_array(parts: list[object]) -> str | None:
 
 def _whose_object(found: dict[str, object]) -> str | None:
     keys = found.keys()
+    if "ccxt" in keys:  # of any exchange: the journal says of which
+        return None
     if keys & {"stream", "e", "lastUpdateId", "params"} or keys >= {"u", "s", "b", "a"}:
         return "binance"
     if keys & {"method", "event"}:
