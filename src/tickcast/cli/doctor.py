@@ -23,9 +23,12 @@ if TYPE_CHECKING:
 
 EPILOG = """examples:
   tickcast doctor
-  tickcast doctor --data-dir tickcast-demo --json
+  tickcast doctor --exchange binance
+  tickcast doctor --data-dir tickcast-demo --offline --json
 """
 OK, WARN, FAIL = "ok", "warn", "fail"
+EXCHANGES = ("binance", "coinbase", "kraken")
+"""Looked at where none is named."""
 DISK_FAIL_BYTES, DISK_WARN_BYTES = 200 << 20, 2 << 30
 CLOCK_SLACK_NS = 5_000_000_000
 NOT_BEFORE_NS = 1_735_689_600_000_000_000
@@ -46,6 +49,10 @@ class Case(NamedTuple):
 
     settings: Settings
     clock: Clock
+    exchanges: tuple[str, ...] = ()
+    """Whose hosts are looked at; none: the network is left alone."""
+    asked: bool = False
+    """Whether somebody named these exchanges: then it is a failure if they can not be reached."""
 
 
 Check = Callable[[Case], Iterator[Finding]]
@@ -54,7 +61,8 @@ Check = Callable[[Case], Iterator[Finding]]
 def add(parser: argparse.ArgumentParser) -> None:
     """The command's flags."""
     parser.epilog = EPILOG
-    add_settings(parser, "data_dir")
+    add_settings(parser, "data_dir", "exchange", "endpoints")
+    parser.add_argument("--offline", action="store_true", help="leave the network alone")
     add_json(parser)
 
 
@@ -71,7 +79,9 @@ def run(args: argparse.Namespace) -> int:
     except ConfigError as error:
         found.append(Finding("configuration", FAIL, f"{error.where}: {error.what}", error.remedy))
         settings = Settings(data_dir=Path(args.data_dir or Settings().data_dir))
-    found += examine(Case(settings, SystemClock()))
+    asked = tuple(name.strip() for name in settings.exchange.split(",") if name.strip())
+    exchanges = () if args.offline else asked or EXCHANGES
+    found += examine(Case(settings, SystemClock(), exchanges, bool(asked)))
     failed = sum(one.state == FAIL for one in found)
     warned = sum(one.state == WARN for one in found)
     if args.json:
@@ -301,6 +311,16 @@ def newest_recv_ns(raw: Path) -> int:
     return newest
 
 
+def network(case: Case) -> Iterator[Finding]:
+    """Each exchange's hosts: names, REST, socket, clock, and whether this country is refused."""
+    if not case.exchanges:
+        yield Finding("network", OK, "not looked at")
+        return
+    from tickcast.cli.doctor_network import examine_network
+
+    yield from examine_network(case.settings, case.clock, case.exchanges, asked=case.asked)
+
+
 def terminal(_: Case) -> Iterator[Finding]:
     """What the live view needs."""
     encoding = (sys.stdout.encoding or "").lower().replace("-", "")
@@ -315,9 +335,9 @@ def terminal(_: Case) -> Iterator[Finding]:
 
 
 CHECKS: list[Check] = [
-    python, libraries, kernel_cache, disk, data_directory, journal, store, clock, terminal,
+    python, libraries, kernel_cache, disk, data_directory, journal, store, clock, network, terminal,
 ]  # fmt: skip
-"""What is run, in order. Checks of the network join here."""
+"""What is run, in order."""
 
 
 def _writable(folder: Path) -> bool:

@@ -164,11 +164,11 @@ def test_the_command_exits_with_1_when_a_setting_is_wrong(
     from tickcast.cli.main import main
 
     monkeypatch.chdir(tmp_path)
-    assert main(["doctor", "--json"]) == 0
+    assert main(["doctor", "--json", "--offline"]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["healthy"] is True
     (tmp_path / "tickcast.toml").write_text('candle_seconds = "7"\n', encoding="utf-8")
 
-    assert main(["doctor", "--json"]) == 1
+    assert main(["doctor", "--json", "--offline"]) == 1
 
     answer = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (answer["healthy"], answer["failed"]) == (False, 1)
