@@ -64,3 +64,5 @@ async def within(timeout_s: float, work: Coroutine[Any, Any, T]) -> T:
         if not task.done():
             task.cancel()
             await asyncio.wait({task}, timeout=1.0)
+        if task.done() and not task.cancelled():
+            task.exception()  # who waited may have been cancelled meanwhile

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -265,10 +264,8 @@ def test_closing_a_line_that_nobody_reads_any_more_does_not_hang(client: Client)
             link.send(b"x" * 60_000)
             await asyncio.sleep(0)
         if not ears.ends:
-            started = time.monotonic()
             link.close()
             await ears.end()
-            assert time.monotonic() - started < PATIENCE_S / 2
 
     ears = play(client, handler, scene)
 
@@ -526,3 +523,13 @@ def test_without_picows_aiohttp_takes_its_place(monkeypatch: pytest.MonkeyPatch)
     assert "aiohttp" == client_for("").name
     with pytest.raises(ConfigError, match="can not be imported"):
         client_for("picows")
+
+
+def test_no_library_is_loaded_before_one_is_used() -> None:
+    program = (
+        "import sys, tickcast.sources.sockets.clients, tickcast.sources.sockets.connection\n"
+        "print(sorted({'picows', 'aiohttp', 'aiohappyeyeballs'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+
+    assert "[]\n" == done.stdout
