@@ -17,7 +17,7 @@ import msgspec
 from tickcast.clock import NS_PER_MS, Clock
 from tickcast.runners.embedded import Embedded
 from tickcast.runners.metrics import metrics
-from tickcast.runners.status import DiskSeen, Shown, current, data_age_ms, offset_of
+from tickcast.runners.status import DiskSeen, Shown, current, data_age_ms, offset_of, pairs_read
 from tickcast.sources.live.contract import LiveStatus, PairStatus
 
 LIVE = "live"
@@ -74,6 +74,8 @@ class Watch:
         self.history_share: float | None = None
         self.live: Callable[[], LiveStatus] | None = None
         """Asked at every look, once there are sockets."""
+        self.pairs: tuple[tuple[str, str], ...] = ()
+        """The pairs that are read, by exchange, where the sockets do not know them all (ccxt)."""
         self.notes: deque[str] = deque(maxlen=NOTES_KEPT)
         """The newest of what was repaired, sealed, deleted or could not be done."""
         self._began_s = clock.monotonic_s()
@@ -124,6 +126,7 @@ class Watch:
             qualities=dict(status.qualities),
             quarantined=embedded.intake.quarantined(),
             stages=self._slow[1],
+            pairs=self.pairs,
             lows=pipeline.lows(),
             disk=disk,
             notes=tuple(self.notes),
@@ -227,10 +230,10 @@ def _connections(shown: Shown, age_s: float) -> Iterator[Check]:
 
 def _pairs(shown: Shown, age_s: float) -> Iterator[Check]:
     known = {} if shown.live is None else {(one.exchange, one.pair): one for one in shown.live.pairs}
-    keys = list(known) if shown.live is not None else [tuple(key.split(":", 1)) for key in shown.lows]
+    keys = pairs_read(shown)
     if not keys:
         yield Check("pairs", False, "none yet")
-    for exchange, pair in sorted(keys):
+    for exchange, pair in keys:
         behind_ms = data_age_ms(shown, exchange, pair, age_s)
         fresh = behind_ms is not None and behind_ms <= shown.wait_ms + DATA_SLACK_MS * max(1.0, shown.speed)
         seen = known.get((exchange, pair))

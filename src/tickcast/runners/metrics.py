@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from tickcast import __version__
-from tickcast.runners.status import Shown, data_age_ms, offset_of
+from tickcast.runners.status import Shown, data_age_ms, offset_of, pairs_read
 from tickcast.sources.live.contract import ConnectionStatus, PairStatus
 
 COUNTER, GAUGE = "counter", "gauge"
@@ -81,8 +81,7 @@ def _pair_ages(asked: Asked) -> Iterator[Sample]:
 
 
 def _data_ages(asked: Asked) -> Iterator[Sample]:
-    for key in asked.shown.lows:
-        exchange, _, pair = key.partition(":")
+    for exchange, pair in pairs_read(asked.shown):
         behind_ms = data_age_ms(asked.shown, exchange, pair, asked.age_s)
         if behind_ms is not None:
             yield (exchange, pair), behind_ms / 1000

@@ -91,6 +91,8 @@ class Shown(msgspec.Struct, frozen=True):
     """Candles by exchange and quality, each time that one was issued."""
     quarantined: dict[str, dict[str, int]] = {}
     stages: dict[str, dict[str, int]] = {}
+    pairs: tuple[tuple[str, str], ...] = ()
+    """The pairs that are read, by exchange; none: those of the sockets, and without sockets all that there are."""
     lows: dict[str, int] = {}
     """How far each key's time has come."""
     disk: DiskSeen = DiskSeen(0, 0.0, 0.0, 0.0)
@@ -108,6 +110,15 @@ def current(connections: Iterable[ConnectionStatus]) -> list[ConnectionStatus]:
         for one in every
         if one.state == "open" or not one.pairs or any((one.exchange, pair) not in carried for pair in one.pairs)
     ]
+
+
+def pairs_read(shown: Shown) -> list[tuple[str, str]]:
+    """The pairs that are read now, by exchange: others of the same data directory may long have ended."""
+    live = () if shown.live is None else ((one.exchange, one.pair) for one in shown.live.pairs)
+    found = {*shown.pairs, *live}
+    if not found and shown.live is None:
+        found = {(exchange, pair) for exchange, _, pair in (key.partition(":") for key in shown.lows)}
+    return sorted(found)
 
 
 def data_age_ms(shown: Shown, exchange: str, pair: str, age_s: float = 0.0) -> float | None:

@@ -76,6 +76,19 @@ def test_without_any_pair_it_is_not_ready() -> None:
     assert {"pairs": "none yet"} == unwell(shown(live=None, lows={}))
 
 
+def test_pairs_that_no_socket_of_ours_reads_are_asked_for_too() -> None:
+    """Through ccxt there is no state, but time that must go on; a pair that is not read any more says nothing."""
+    lows = {"binance:BTCUSDT": NOW_MS - 900, "okx:BTC/USDT": NOW_MS - 2_000, "bybit:OLD": NOW_MS - 86_400_000}
+    look = shown(live=live(pairs=[pair()]), pairs=(("binance", "BTCUSDT"), ("okx", "BTC/USDT")), lows=lows)
+
+    assert {} == unwell(look)
+    lows["okx:BTC/USDT"] = NOW_MS - 90_000
+    assert {"pair okx/BTC/USDT": "data 90.0 s behind"} == unwell(look)
+    assert {"pair okx/BTC/USDT": "no data yet"} == unwell(
+        msgspec.structs.replace(look, lows={"binance:BTCUSDT": NOW_MS})
+    )
+
+
 def test_time_is_judged_by_the_venues_clock() -> None:
     """This machine runs ten minutes ahead; the venue's clock is known, so nothing is wrong with the data."""
     lows = {"binance:BTCUSDT": NOW_MS - 600_000, "binance:ETHUSDT": NOW_MS - 600_000}

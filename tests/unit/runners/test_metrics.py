@@ -9,7 +9,7 @@ from collections import defaultdict
 
 import pytest
 
-from tests.unit.runners.looks import TAKEN_S, connection, live, pair, shown
+from tests.unit.runners.looks import NOW_MS, TAKEN_S, connection, live, pair, shown
 from tickcast.runners.metrics import METRICS, OTHER, REASONS_MAX, REQUESTS_MAX, bounded, metrics
 from tickcast.runners.status import Shown
 from tickcast.sources.live.contract import LiveStatus
@@ -148,6 +148,12 @@ def test_a_reason_keeps_its_name_when_others_join() -> None:
         kinds = bounded(reasons)
         assert all(kinds[name] >= count for name, count in last.items())
         last.update(kinds)
+
+
+def test_a_pair_that_is_not_read_any_more_ages_in_no_metric() -> None:
+    look = shown(lows={"binance:BTCUSDT": NOW_MS - 900, "binance:OLDUSDT": NOW_MS - 86_400_000})
+
+    assert {of(exchange="binance", pair="BTCUSDT"): pytest.approx(0.912)} == told(look)["tickcast_data_age_seconds"]
 
 
 def test_requests_are_bounded_too() -> None:
