@@ -19,7 +19,7 @@ from tickcast.sources.history.steps import CandlesSteps, TradesSteps, no_such_sp
 from tickcast.sources.venues.contract import Listing
 
 LIMIT = 1000
-SPAN_MS_MAX = 3_600_000
+SPAN_MS_FIRST, SPAN_MS_MAX = 60_000, 3_600_000
 QUIET_SPANS = 3
 """After so many empty hours one asks for the pair's very first trade."""
 _SPANS = {
@@ -72,7 +72,7 @@ class TradesWalk(TradesSteps):
 
     def __init__(self, pair: str, after: After, until_ms: int = 0) -> None:
         super().__init__(pair, after, until_ms)
-        self._ask_ms, self._span_ms = self.from_ms, 60_000
+        self._ask_ms, self._span_ms = self.from_ms, SPAN_MS_FIRST
         self._cursor = -1  # the aggregate id to go on from; -1: not found yet
         self._short = False  # the page before was not full
         self._quiet = 0
@@ -88,6 +88,9 @@ class TradesWalk(TradesSteps):
             where = (("startTime", str(self._ask_ms)), ("endTime", str(end_ms)), ("limit", str(LIMIT)))
         return Request("/api/v3/aggTrades", (("symbol", self.pair), *where), 4)
 
+    def _go_back(self) -> None:
+        self._cursor, self._ask_ms, self._span_ms, self._short = -1, self.known_ms, SPAN_MS_FIRST, False
+
     def take(self, raw: bytes, asked_ms: int) -> Part | None:
         """Read the answer to `request`."""
         rows = self._read(raw)
@@ -96,10 +99,10 @@ class TradesWalk(TradesSteps):
             return self._probed(marks)
         full = len(marks) >= LIMIT
         by_time = self._cursor < 0
-        if by_time and full and not self.seam.joins(rows) and self._span_ms > 1:
+        if by_time and full and not self._joins(rows) and self._span_ms > 1:
             self._span_ms = max(1, self._span_ms // 8)
             return None
-        if not self.seam.believed(rows):
+        if not self._believed(rows):
             return None
         end_ms = self._ask_ms + self._span_ms
         if not marks and by_time and end_ms <= asked_ms:
@@ -112,7 +115,7 @@ class TradesWalk(TradesSteps):
     ) -> Part | None:
         """A page is the last one where it and the one before were not full: a torn one would look so once."""
         self._short = short
-        last_ms = marks[-1].ms if marks else self.from_ms
+        last_ms, stuck = marks[-1].ms if marks else self.from_ms, False
         if marks:
             same_ms = next((at for at in range(len(marks), 0, -1) if marks[at - 1].ms != last_ms), 0)
             stuck = same_ms == 0 and len(marks) >= LIMIT
@@ -120,6 +123,8 @@ class TradesWalk(TradesSteps):
         if ended:
             return self._part(raw, rows, max(asked_ms, last_ms), reached_end=True)
         reached_until = 0 < self.until_ms <= last_ms
+        if stuck and not reached_until and self._crowd(raw, rows):
+            return None
         if reached_until or self.seam.has_new(rows):
             return self._part(raw, rows, last_ms)
         return None
@@ -138,7 +143,7 @@ class TradesWalk(TradesSteps):
         """The pair's first trade: before it nobody need look."""
         self._probing, self._quiet = False, QUIET_SPANS + 1
         if marks and marks[0].ms > self._ask_ms:
-            self._ask_ms, self._span_ms = marks[0].ms, 60_000
+            self._ask_ms, self._span_ms = marks[0].ms, SPAN_MS_FIRST
         return None
 
 

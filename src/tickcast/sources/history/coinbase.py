@@ -69,10 +69,10 @@ class TradesWalk(TradesSteps):
         """Read the answer to `request`."""
         rows = self._read(raw)
         count = len(rows["trade_id"])
-        crowded = count >= LIMIT and not self.seam.joins(rows)
+        crowded = count >= LIMIT and not self._joins(rows)
         if crowded and self._shrink(rows):
             return None
-        if not self.seam.believed(rows):
+        if not self._believed(rows):
             return None
         end_ms = self._end_s() * 1000
         reached_end = end_ms > asked_ms
@@ -83,6 +83,10 @@ class TradesWalk(TradesSteps):
         if not count and not reached_end and not 0 < self.until_ms <= to_ms:
             return None
         return self._part(raw, rows, to_ms, reached_end=reached_end)
+
+    def _go_back(self) -> None:
+        if self._overlap_s:  # else it is one crowded second, and asked for as such
+            self._start_s = min(self._start_s, self.known_ms // 1000)
 
     def _end_s(self) -> int:
         end_s = self._start_s + self._span_s

@@ -25,7 +25,7 @@ from tickcast.sources.history.steps import (
     some,
     unreadable,
 )
-from tickcast.sources.pages.kraken import opened
+from tickcast.sources.pages.kraken import ends_at
 from tickcast.sources.venues.contract import Listing
 
 LIMIT = 1000
@@ -76,6 +76,9 @@ class TradesWalk(TradesSteps):
         super().__init__(pair, after, until_ms)
         self._since = str(self.from_ms * _NS - 1)
 
+    def _go_back(self) -> None:
+        self._since = str(self.known_ms * _NS - 1)
+
     def _request(self) -> Request:
         params = (("pair", rest_name(self.pair)), ("since", self._since), ("count", str(LIMIT)))
         return Request("/0/public/Trades", params, 1)
@@ -83,16 +86,19 @@ class TradesWalk(TradesSteps):
     def take(self, raw: bytes, asked_ms: int) -> Part | None:
         """Read the answer to `request`."""
         rows = self._read(raw)
-        cursor = opened(raw).last
+        cursor, end_us = ends_at(raw)
         times_ms, count = rows["timestamp_ms"], len(rows["trade_id"])
         last_ms = int(times_ms[-1]) if count else self.from_ms
-        cut = count > 0 and abs(int(cursor) // _NS - last_ms) > 1
-        if not self.seam.believed(rows, cut=cut):
+        # a row's time is rounded, the cursor is not; of an empty page it is what was asked with
+        cut = abs(int(cursor) // 1000 - end_us) > 1 if count else cursor != self._since
+        if not self._believed(rows, cut=cut):
             return None
         if count < LIMIT:
             return self._part(raw, rows, max(asked_ms, last_ms), reached_end=True)
         stuck = int(times_ms[0]) == last_ms
         self._since = cursor if stuck else str(last_ms * _NS - 1)
+        if stuck and not 0 < self.until_ms <= last_ms and self._crowd(raw, rows):
+            return None
         return self._part(raw, rows, last_ms)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from tickcast.errors import WireError
-from tickcast.events import CANDLES, TRADES, Columns
+from tickcast.events import CANDLES, TRADES, Columns, concat
 from tickcast.sources.contract import TIME_MIN_MS
 from tickcast.sources.history.contract import After, HistoryError, Part, Request
 from tickcast.sources.pages.registry import read_page
@@ -20,9 +20,11 @@ class NotKept(HistoryError):
     """The venue keeps no such history; what it does keep was given before this was raised."""
 
 
-ASKS_MAX = 3
-"""How often one page is asked for while every answer has other holes."""
+DOUBTS_MAX = 3
+"""How many different holes one page may show before it is believed."""
 NOTES_MAX = 20
+PAGES_MAX = 16
+"""So many full pages of one millisecond make a Part; a longer crowd is told in several."""
 _CUT, _NOT_SHOWN = (-1, -1), (-2, -2)
 """Doubts that are no holes: a page's end is torn off, or it does not show the trade that is known."""
 
@@ -46,7 +48,7 @@ def some(rows: Columns, keep: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Col
 
 
 class Seam:
-    """Whether trades join by id to those before; a hole is asked for once more before it is believed."""
+    """Whether trades join by id to those before; what looks wrong is asked for once more before it is believed."""
 
     def __init__(self, last_id: int) -> None:
         self.last_id = last_id
@@ -54,8 +56,8 @@ class Seam:
         self.gone: tuple[int, int] | None = None
         """The first hole of the page that was believed last."""
         self._shown = last_id < 0  # the first page begins at the known trade's time, so it must show it
-        self._doubt: tuple[int, int] | None = None
-        self._asks = 0
+        self._doubted: set[tuple[int, int]] = set()  # of this page
+        self._doubted_after = -1  # a hole right after this trade was asked for again
 
     def joins(self, rows: Columns) -> bool:
         """Whether the first row is known, or the next one after the known."""
@@ -66,14 +68,13 @@ class Seam:
         return len(rows["trade_id"]) > 0 and int(rows["trade_id"][-1]) > self.last_id
 
     def believed(self, rows: Columns, *, cut: bool = False) -> bool:
-        """Whether to go on with this page; False: ask for it again. `cut`: its end looks torn off."""
-        doubt = self._hole(rows) or (_CUT if cut else None)
-        self._asks += 1
-        if doubt is not None and doubt != self._doubt and self._asks < ASKS_MAX:
-            self._doubt = doubt
+        """Whether to go on with this page; False: ask again, from the known trade on. `cut`: its end looks torn off."""
+        doubt = self._doubt(rows) or (_CUT if cut else None)
+        if doubt is not None and not self._asked_again(doubt):
             return False
         self.gone = doubt if doubt not in (_CUT, _NOT_SHOWN) else None
-        self._doubt, self._asks, self._shown = None, 0, True
+        self._doubted.clear()
+        self._shown = True
         return True
 
     def new(self, rows: Columns) -> Columns:
@@ -83,7 +84,16 @@ class Seam:
             self.last_id = int(fresh["trade_id"][-1])
         return fresh
 
-    def _hole(self, rows: Columns) -> tuple[int, int] | None:
+    def _asked_again(self, doubt: tuple[int, int]) -> bool:
+        """Whether this was doubted before; it is from now on."""
+        if doubt[0] == self.last_id + 1:  # its page may have been told in smaller steps since, all of them believed
+            before, self._doubted_after = self._doubted_after == self.last_id, self.last_id
+            return before
+        before = doubt in self._doubted or len(self._doubted) >= DOUBTS_MAX
+        self._doubted.add(doubt)
+        return before
+
+    def _doubt(self, rows: Columns) -> tuple[int, int] | None:
         first, last = rows["first_id"], rows["trade_id"]
         if not len(last) or int(last[-1]) < self.last_id:
             return None if self._shown else _NOT_SHOWN
@@ -104,8 +114,12 @@ class TradesSteps:
         self.pair, self.until_ms = pair, until_ms
         self.from_ms = max(after.timestamp_ms, TIME_MIN_MS)
         """Where the next Part begins."""
+        self.known_ms = self.from_ms
+        """The time of the last trade that is known."""
         self.seam = Seam(after.trade_id)
         self.done = False
+        self._pages: list[bytes] = []
+        self._rows: list[Columns] = []
         self.notes: list[str] = []
         """What a reader should know, a sentence each."""
         self.refusal: HistoryError | None = None
@@ -119,19 +133,56 @@ class TradesSteps:
     def _request(self) -> Request:
         raise NotImplementedError
 
+    def _go_back(self) -> None:
+        """Ask again from the last known trade on."""
+        raise NotImplementedError
+
+    def _joins(self, rows: Columns) -> bool:
+        """Whether a page that lost its beginning lost nothing that is wanted.
+
+        It may have lost known trades of the first millisecond, so no Part that begins with a second is made of it:
+        there a window may begin, which is to be whole by its Part alone.
+        """
+        return self.seam.joins(rows) and self.from_ms % 1000 != 0
+
+    def _believed(self, rows: Columns, *, cut: bool = False) -> bool:
+        if self.seam.believed(rows, cut=cut):
+            return True
+        if self.seam.last_id >= 0:
+            self.from_ms = min(self.from_ms, self.known_ms)  # what was told of since may not have been whole
+            self._go_back()
+        return False
+
     def _read(self, raw: bytes) -> Columns:
         return read_answer(self.exchange, TRADES.name, self.pair, 0, raw)
 
     def _part(self, raw: bytes, rows: Columns, to_ms: int, *, reached_end: bool = False) -> Part:
         """The next Part; it ends the walk where it reaches what was asked for."""
-        fresh = self.seam.new(rows)
-        if self.seam.gone is not None:
-            self._note("trades {} to {} are gone at the venue; their windows stay partial".format(*self.seam.gone))
+        self._keep(raw, rows)
+        pages, fresh = tuple(self._pages), concat(self._rows)
+        self._pages, self._rows = [], []
         if self.until_ms and to_ms >= self.until_ms:
             to_ms, reached_end, self.done = self.until_ms, False, True
         self.done = self.done or reached_end
         from_ms, self.from_ms = self.from_ms, max(to_ms, self.from_ms)
-        return Part(TRADES.name, self.pair, 0, from_ms, self.from_ms, (raw,), fresh, reached_end)
+        return Part(TRADES.name, self.pair, 0, from_ms, self.from_ms, pages, fresh, reached_end)
+
+    def _crowd(self, raw: bytes, rows: Columns) -> bool:
+        """Keep a full page of one millisecond for the Part that tells all of it; False: it is too long for that."""
+        if len(self._pages) >= PAGES_MAX:
+            return False
+        self._keep(raw, rows)
+        return True
+
+    def _keep(self, raw: bytes, rows: Columns) -> None:
+        """A page for the next Part, which may need several: a millisecond is told by one Part or by none."""
+        fresh = self.seam.new(rows)
+        if len(fresh["timestamp_ms"]):
+            self.known_ms = int(fresh["timestamp_ms"][-1])
+        if self.seam.gone is not None:
+            self._note("trades {} to {} are gone at the venue; their windows stay partial".format(*self.seam.gone))
+        self._pages.append(raw)
+        self._rows.append(fresh)
 
     def _note(self, text: str) -> None:
         if len(self.notes) < NOTES_MAX:

@@ -87,6 +87,17 @@ def opened(raw: bytes) -> Answer:
     return Answer(found[0], last)
 
 
+def ends_at(raw: bytes) -> tuple[str, int]:
+    """The cursor of a page of trades, and the time of its last row in microseconds; 0 where it has none.
+
+    >>> ends_at(b'{"error":[],"result":{"XBTUSDT":[["1.5","2",1700000017.25,"b","l","",7]],"last":"1700000017250000001"}}')
+    ('1700000017250000001', 1700000017250000)
+    """
+    answer = opened(raw)
+    rows: list[_Trade] = _trades.decode(answer.rows)
+    return answer.last, seconds_us(str(rows[-1].time), "time") if rows else 0
+
+
 def read(what: str, pair: str, seconds: int, raw: bytes) -> Columns:  # noqa: ARG001
     """Trades or closed candles of a page, ascending."""
     answer = opened(raw)
