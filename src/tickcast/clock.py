@@ -44,23 +44,34 @@ class SystemClock:
 
 
 class PacedClock:
-    """A market's clock that goes so many times as fast as the machine's: what a simulated exchange and its client share.
+    """The machine's clock until it is paced; from then on a market's, so many times as fast.
 
-    Waiting is done in the machine's time: timeouts, back-off and limits stay what they are.
+    A simulated exchange and its client share it. Waiting is done in the machine's time: timeouts, back-off and limits
+    stay what they are.
 
-    >>> machine = ManualClock(start_ns=0)
-    >>> market = PacedClock(machine, speed=60.0, start_ns=1_000)
+    >>> machine = ManualClock(start_ns=5)
+    >>> market = PacedClock(machine)
+    >>> market.now_ns()
+    5
+    >>> market.pace(60.0, start_ns=1_000)
     >>> market.sleep(1.0)
-    >>> market.now_ns(), market.monotonic_s()
-    (60000001000, 1.0)
+    >>> market.now_ns()
+    60000001000
     """
 
-    def __init__(self, clock: Clock, speed: float, start_ns: int) -> None:
-        self._clock, self._speed, self._start_ns = clock, speed, start_ns
-        self._began_s = clock.monotonic_s()
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._speed = 0.0
+        self._start_ns, self._began_s = 0, 0.0
+
+    def pace(self, speed: float, start_ns: int) -> None:
+        """From now on it is `start_ns`, and goes so fast."""
+        self._speed, self._start_ns, self._began_s = speed, start_ns, self._clock.monotonic_s()
 
     def now_ns(self) -> int:
         """The market's time."""
+        if not self._speed:
+            return self._clock.now_ns()
         return self._start_ns + round((self._clock.monotonic_s() - self._began_s) * self._speed * 1e9)
 
     def monotonic_s(self) -> float:

@@ -16,6 +16,8 @@ from importlib import import_module
 
 COMMANDS = {
     "demo": ("tickcast.cli.demo", "watch a simulated market flow through the whole system; no network, no key"),
+    "up": ("tickcast.cli.up", "real exchanges, live: nothing lost, gaps repaired or marked"),
+    "backfill": ("tickcast.cli.backfill", "history from an exchange's REST or bulk files; resumable"),
     "replay": ("tickcast.cli.replay", "recorded messages to candles, indicators, tick features and features"),
     "verify": (
         "tickcast.cli.verify",
@@ -31,6 +33,7 @@ COMMANDS = {
 
 EPILOG = """examples:
   tickcast demo                                   a simulated market, live in the terminal
+  tickcast up --exchange binance --pairs BTCUSDT  the real one
   tickcast replay capture.gz --out results        candles and features of a recording
   tickcast sql "SELECT * FROM latest_candles"     ask the store
 """

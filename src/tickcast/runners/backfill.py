@@ -1,0 +1,105 @@
+"""`tickcast backfill`: history of some days into a data directory, through its journal, resumable at any point.
+
+What was fetched already is a table of the store (`fetched`), so a second start asks only for what is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+
+import msgspec
+
+from tickcast.clock import Clock
+from tickcast.config import Settings
+from tickcast.runners.embedded import Embedded
+from tickcast.runners.origins import Origins
+from tickcast.sources.history.feed import BackfillFeed, Progress, Wanted
+from tickcast.sources.history.rest import PATIENT
+from tickcast.store.duckdb import DuckStore
+from tickcast.store.schema import quoted
+
+POLL_S = 0.1
+SPANS_MAX = 1_000_000
+
+
+class BackfillRange(msgspec.Struct, frozen=True):
+    """What to fetch."""
+
+    what: str
+    """`trades` or `candles`."""
+    from_ms: int
+    to_ms: int
+
+
+class BackfillSummary(msgspec.Struct):
+    """What a backfill did, for machines."""
+
+    rows: dict[str, int]
+    """By `exchange:pair`, what came from the exchange."""
+    counts: dict[str, int]
+    """What was stored because of it."""
+    quarantined: dict[str, dict[str, int]]
+    missing: list[str]
+    """What could not be fetched, a sentence each."""
+    notes: list[str]
+    data_dir: str
+
+
+class Backfill:
+    """One run; `advance` is called with how far each pair is."""
+
+    def __init__(self, settings: Settings, wanted: BackfillRange, clock: Clock) -> None:
+        self.settings, self.wanted, self.clock = settings, wanted, clock
+
+    def run(self, advance: Callable[[list[tuple[str, Progress]]], None] = lambda progress: None) -> BackfillSummary:
+        """Fetch what is missing of the range; whatever ends it early, what came is kept."""
+        settings = self.settings
+        flow = msgspec.structs.replace(settings, pairs=())
+        with closing(Origins(settings, self.clock)) as origins, Embedded(flow, self.clock) as embedded:
+            notes = origins.check()
+            embedded.recover()
+            embedded.status.rows.clear()
+            feeds = [
+                self._feed(origins, embedded.store, exchange, seconds)
+                for seconds in (settings.candle_seconds if self.wanted.what == "candles" else (0,))
+                for exchange in origins.endpoints
+            ]
+            rows: dict[str, int] = {}
+            for feed in feeds:
+                with closing(feed):
+                    while not feed.ended:
+                        embedded.pump([feed], POLL_S)
+                        embedded.settle_when_full()
+                        advance([(feed.exchange, progress) for progress in feed.progress()])
+                    for progress in feed.progress():
+                        key = f"{feed.exchange}:{progress.pair}"
+                        rows[key] = rows.get(key, 0) + progress.rows
+                    notes += [*feed.notes(), *embedded.notes()]
+            return BackfillSummary(
+                rows,
+                dict(embedded.status.rows),
+                embedded.intake.quarantined(),
+                [str(error) for feed in feeds for error in feed.errors],
+                notes,
+                str(settings.data_dir),
+            )
+
+    def _feed(self, origins: Origins, store: DuckStore, exchange: str, seconds: int) -> BackfillFeed:
+        pairs = origins.plan[exchange]
+        fetched = {pair: fetched_spans(store, exchange, pair, seconds) for pair in pairs}
+        wanted = Wanted(pairs, self.wanted.what, seconds, self.wanted.from_ms, self.wanted.to_ms, fetched)
+        return BackfillFeed(origins.rest(exchange, PATIENT), wanted, clock=self.clock, loop=origins.loop)
+
+
+def fetched_spans(store: DuckStore, exchange: str, pair: str, seconds: int) -> list[tuple[int, int]]:
+    """From when to when the store has all of a pair's trades (0) or candles from history, joined where they meet."""
+    key = f"exchange = {quoted(exchange)} AND pair = {quoted(pair)} AND candle_seconds = {int(seconds)}"
+    found = store.query(f"SELECT from_ms, to_ms FROM fetched WHERE {key} ORDER BY 1, 2", limit=SPANS_MAX)
+    spans: list[tuple[int, int]] = []
+    for since, until in found.rows:
+        if spans and since <= spans[-1][1]:
+            spans[-1] = (spans[-1][0], max(spans[-1][1], until))
+        else:
+            spans.append((since, until))
+    return spans

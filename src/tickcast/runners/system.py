@@ -1,0 +1,227 @@
+"""A live system: what was missed, then the sockets, until it is told to stop. `up` is this, and so is `demo`.
+
+check the pairs ─→ compile ─→ recover (journal) ─→ history (REST) ─→ live (sockets, REST for holes)
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from functools import partial
+from types import FrameType
+
+import msgspec
+
+from tickcast.clock import NS_PER_MS, Clock
+from tickcast.config import Settings
+from tickcast.errors import StoreError
+from tickcast.runners.embedded import Embedded
+from tickcast.runners.health import LIVE, Watch
+from tickcast.runners.origins import Origins
+from tickcast.runners.status import LagSeen, Shown
+from tickcast.sources.contract import Feed
+from tickcast.sources.history.feed import BackfillFeed
+from tickcast.sources.live.contract import LiveStatus
+from tickcast.sources.venues.names import plan_pairs
+from tickcast.store.results import store_digest
+from tickcast.store.service import QueryServer
+
+POLL_S = 0.05
+
+
+class Options(msgspec.Struct, frozen=True):
+    """What a command line asks for beside the settings."""
+
+    seconds: float | None = None
+    """How long to run once it is live; None: until stopped."""
+    any_port: bool = False
+    """Whether another port will do when the one of the settings is taken."""
+    simulated: bool = False
+    """The market is made up: whoever looks is told."""
+    speed: float = 1.0
+    """Market seconds a second, of a simulated market."""
+
+
+class Summary(msgspec.Struct):
+    """What a run did, for machines."""
+
+    digest: str
+    counts: dict[str, int]
+    messages: int
+    recovered: int
+    seconds: float
+    speed: float
+    market_ms: int
+    quarantined: dict[str, dict[str, int]]
+    stages: dict[str, dict[str, int]]
+    lag_ms: LagSeen
+    live: LiveStatus
+    data_dir: str
+
+
+class System:
+    """One run. `on_tick` is called a few times a second with the system itself, for a view to look at."""
+
+    def __init__(self, settings: Settings, options: Options, clock: Clock) -> None:
+        self.settings, self.options, self.clock = settings, options, clock
+        plan_pairs(settings.exchange, settings.pairs)  # what is wrong is said before anything is opened
+        self.origins: Origins
+        flow = msgspec.structs.replace(settings, pairs=())
+        self.embedded = Embedded(flow, clock)
+        self.watch = Watch(self.embedded, clock, simulated=options.simulated, speed=options.speed)
+        self.recovered = 0
+        self.live_since_s: float | None = None
+        self._stop = False
+        self._on_tick: Callable[[System], None] = lambda system: None
+
+    @property
+    def shown(self) -> Shown:
+        """The newest look, for a view."""
+        return self.watch.shown
+
+    def stop(self, *_: int | FrameType | None) -> None:
+        """End after what is under way; for signals and tests."""
+        self._stop = True
+
+    def run(self, on_tick: Callable[[System], None] = lambda system: None) -> Summary:
+        """Check, compile, recover, catch up, go live, end cleanly; what is wrong is said before the compiler starts."""
+        self._on_tick = on_tick
+        with ExitStack() as held, self.embedded as embedded, self._server() as server:
+            self.watch.address = f"http://{server.host}:{server.port}"
+            self._before_compiling(held)
+            self._enter("compiling kernels (half a minute, once on a machine)")
+            embedded.warm_up()
+            with self._signals():
+                self._enter("recovering")
+                self.recovered = embedded.recover(lambda count: self._recovering())
+                origins = self._connect(held)
+                self._fetch_history(origins)
+                self._run_live(origins)
+                embedded.checkpoint()
+                self._enter("ended")
+                return self._summary()
+
+    def _before_compiling(self, held: ExitStack) -> None:
+        """Whatever can be refused is refused now."""
+        self.origins = held.enter_context(closing(Origins(self.settings, self.clock)))
+        self._enter("asking the exchanges for their pairs")
+        self.watch.notes += self.origins.check()
+
+    def _connect(self, held: ExitStack) -> Origins:  # noqa: ARG002 - a demo opens its exchange here
+        """Where the data comes from."""
+        return self.origins
+
+    def _enter(self, phase: str) -> None:
+        self.watch.enter(phase)
+        self._on_tick(self)
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """While it runs, Ctrl-C and SIGTERM end it after what is under way."""
+        before = {number: signal.signal(number, self.stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _recovering(self) -> None:
+        """Between two blocks: a recovery that is stopped begins anew at the next start, so nothing is lost."""
+        self.watch.tick()
+        self._on_tick(self)
+        if self._stop:
+            raise KeyboardInterrupt
+
+    def _server(self) -> QueryServer:
+        settings, watch = self.settings, self.watch
+        server = partial(
+            QueryServer,
+            self.embedded.store,
+            settings.data_dir,
+            host=settings.host,
+            health=watch.health,
+            ready=watch.ready,
+            metrics=watch.metrics,
+        )
+        try:
+            return server(port=settings.port)
+        except StoreError:
+            if not self.options.any_port:
+                raise
+            return server(port=0)
+
+    def _pump(self, feeds: Sequence[Feed]) -> None:
+        self.watch.messages += self.embedded.pump(feeds, POLL_S)
+        self.watch.notes += self.embedded.notes()
+        self.watch.tick()
+        self._on_tick(self)
+
+    def _fetch_history(self, origins: Origins) -> None:
+        """Fetch what was missed; what can not be had is said, stays marked, and is tried again while live."""
+        stages = origins.histories(self.embedded.pipeline)
+        if not stages:
+            return
+        self.watch.history_share = 0.0
+        self._enter("history")
+        for number, feeds in enumerate(stages):
+            try:
+                while not self._stop and not all(feed.ended for feed in feeds):
+                    self._pump([feed for feed in feeds if not feed.ended])
+                    self.watch.history_share = (number + _share(feeds)) / len(stages)
+                for feed in feeds:
+                    self.watch.notes += [*feed.notes(), *map(str, feed.errors)]
+            finally:
+                for feed in feeds:
+                    feed.close()
+        self.watch.history_share = 1.0
+
+    def _run_live(self, origins: Origins) -> None:
+        """The sockets, until it is stopped or its time is over."""
+        if self._stop:
+            return
+        live, others = origins.live(self.embedded.pipeline), origins.others()
+        feeds: list[Feed] = [*([] if live is None else [live]), *others]
+        if live is not None:
+            self.watch.live = live.status
+        self.live_since_s = self.clock.monotonic_s()
+        self._enter(LIVE)
+        try:
+            while not self._stop and not all(feed.ended for feed in feeds):
+                self._pump(feeds)
+                if live is not None:
+                    self.watch.notes += live.notes()
+                if self.options.seconds is not None and self.live_s() >= self.options.seconds:
+                    break
+            self.watch.look()
+        finally:
+            self.watch.live = None
+            for feed in feeds:
+                feed.close()
+
+    def live_s(self) -> float:
+        """Seconds since it went live."""
+        return 0.0 if self.live_since_s is None else self.clock.monotonic_s() - self.live_since_s
+
+    def _summary(self) -> Summary:
+        embedded, shown = self.embedded, self.watch.shown
+        digest, counts = store_digest(embedded.store)
+        return Summary(
+            digest,
+            counts,
+            self.watch.messages,
+            self.recovered,
+            round(self.live_s(), 3),
+            self.options.speed,
+            max((state.last_recv_ns for state in embedded.pipeline.framers.values()), default=0) // NS_PER_MS,
+            embedded.intake.quarantined(),
+            embedded.pipeline.counts(),
+            embedded.status.lag(),
+            shown.live or LiveStatus(),
+            str(self.settings.data_dir),
+        )
+
+
+def _share(feeds: Sequence[BackfillFeed]) -> float:
+    done = [progress.done_share for feed in feeds for progress in feed.progress()]
+    return sum(done) / len(done) if done else 1.0
