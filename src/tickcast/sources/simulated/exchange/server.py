@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
+from math import ceil
 
 from aiohttp import WSMsgType, web
 
@@ -135,7 +136,7 @@ class Server:
         if opens is None:
             return web.Response(status=404, text="404 page not found\n")
         if not hall.connects.take(real_s):
-            wait_s = int(hall.connects.wait_s(real_s)) + 1
+            wait_s = ceil(hall.connects.wait_s(real_s))
             return web.Response(status=429, text="Too Many Requests", headers={"Retry-After": str(wait_s)})
         socket = web.WebSocketResponse(
             autoping=False, autoclose=False, compress=False, max_msg_size=limits.message_bytes_max, timeout=SHUTDOWN_S

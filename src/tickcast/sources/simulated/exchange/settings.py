@@ -27,6 +27,10 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long a client is banned (418) that goes on after 429."""
     binance_ban_after: int = 10
     """How many further requests in the same minute earn the ban."""
+    binance_span_from_end: bool = False
+    """Of a full page between a start and an end: whether its rows are the newest ones. Opinions differ."""
+    binance_message_bytes: int = 4096
+    """A request that is longer is not answered at all."""
     binance_ping_s: float = 20.0
     binance_pong_within_s: float = 60.0
     binance_max_age_s: float = 86_400.0

@@ -95,6 +95,7 @@ class World:
         self.archives = [Archive(1 + each.first_trade_id // 3) for each in settings.market.pairs]
         if len(self.archives) != len(self.pairs):
             self.archives = [Archive() for _ in self.pairs]
+        self._rows_before: list[I8 | None] = [None for _ in self.pairs]
         self.newest: Happened | None = None
         """The block that now lies in, for who begins to listen."""
         self.ended = False
@@ -108,7 +109,7 @@ class World:
     def now_us(self) -> int:
         """The market's time, with all that happened up to it in the archive."""
         elapsed_s = self._clock.monotonic_s() - self._live_at_s
-        now_us = self.live_from_ms * 1000 + int(elapsed_s * 1e6 * self.speed)
+        now_us = self.live_from_ms * 1000 + round(elapsed_s * 1e6 * self.speed)
         self.reach(now_us)
         return now_us
 
@@ -125,6 +126,16 @@ class World:
         """What is kept of a pair's trades up to a time, or to now."""
         return self.archives[pair].between(0, self.now_us() + 1 if until_us is None else until_us)
 
+    def newest_row(self, pair: int, until_us: int) -> I8 | None:
+        """A pair's newest row up to a time, with the best prices as they were; None: there was none yet."""
+        if self.newest is not None:
+            rows = self.newest.rows
+            mine = np.flatnonzero((rows[:, k.PAIR] == pair) & (rows[:, k.TIME_US] <= until_us))
+            if len(mine):
+                found: I8 = rows[mine[-1]]
+                return found
+        return self._rows_before[pair]
+
     def pair_at(self, venue: str, name: str) -> int:
         """Which pair a venue calls so; -1: none."""
         return next((at for at, each in enumerate(self.names) if each.of(venue) == name), -1)
@@ -133,6 +144,8 @@ class World:
         aggregate = np.zeros(len(rows), np.int64)
         trading = rows[:, k.KIND] == k.TRADE
         for at, archive in enumerate(self.archives):
+            if self.newest is not None:
+                self._rows_before[at] = self.newest_row(at, start_us)
             mine = np.flatnonzero(trading & (rows[:, k.PAIR] == at))
             picked = rows[mine]
             aggregate[mine] = archive.append(

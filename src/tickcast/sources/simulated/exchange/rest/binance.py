@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from tickcast.sources.simulated.market import Pair
 from tickcast.sources.simulated.templates import Templates
 
 ROWS_MAX, ROWS_USUAL = 1000, 500
+SPAN_MS_MAX = 3_600_000
 WEIGHTS = {"aggTrades": 4, "historicalTrades": 25, "trades": 25, "klines": 2, "exchangeInfo": 20, "time": 1, "ping": 1}
 INTERVALS_S = {
     "1s": 1, "1m": 60, "3m": 180, "5m": 300, "15m": 900, "30m": 1800, "1h": 3600, "2h": 7200, "4h": 14_400,
@@ -50,6 +52,7 @@ class BinanceRest:
         self._world = world
         self._names = {each.binance: at for at, each in enumerate(world.names)}
         self._limit = limits.binance_weight_per_minute
+        self._span_from_end = limits.binance_span_from_end
         self._weights: dict[str, Weight] = {}
         self._weight = partial(Weight, self._limit, limits.binance_ban_after, limits.binance_ban_s)
         self._aggregates = [one_template(AGGREGATE, COLUMNS, decimals_of(pair)) for pair in world.pairs]
@@ -75,7 +78,7 @@ class BinanceRest:
         status, wait_s = weight.take(WEIGHTS[name], asked.real_s)
         headers = {"x-mbx-used-weight": str(weight.used), "x-mbx-used-weight-1m": str(weight.used)}
         if status != 200:
-            wait = {"Retry-After": str(int(wait_s) + 1)}
+            wait = {"Retry-After": str(ceil(wait_s))}
             if status == 418:
                 until = (
                     f"Way too much request weight used; IP banned until {asked.now_us // 1000 + int(wait_s * 1000)}."
@@ -103,11 +106,16 @@ class BinanceRest:
         from_id, start, end = (whole(asked.params, name) for name in ("fromId", "startTime", "endTime"))
         if from_id is not None and (start is not None or end is not None):
             raise ValueError("-1128 Combination of optional parameters invalid.")
+        if start is not None and end is not None and end - start > SPAN_MS_MAX:
+            raise ValueError("-1127 More than 1 hours between startTime and endTime.")
         stop_us = _stop_us(asked, end)
         if from_id is not None:
             span = kept.by_aggregate(from_id, count, stop_us)
         elif start is not None:
-            span = kept.by_aggregate(kept.first_aggregate_at(start * 1000), count, stop_us)
+            first = kept.first_aggregate_at(start * 1000)
+            if end is not None and self._span_from_end:
+                first = max(first, kept.first_aggregate_at(stop_us) - count)
+            span = kept.by_aggregate(first, count, stop_us)
         else:
             newest = kept.first_aggregate_at(stop_us)
             span = kept.by_aggregate(newest - count, count, stop_us)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tickcast.sources.simulated import kernels
 from tickcast.sources.simulated.exchange import archive
 from tickcast.sources.simulated.exchange.limits import Bucket
 from tickcast.sources.simulated.exchange.rest import bars as candles
@@ -84,11 +85,11 @@ class CoinbaseRest:
         return Answer(b'{"trades":[%b],"best_bid":"%b","best_ask":"%b"}' % (b",".join(texts), bid, ask))
 
     def _best(self, at: int, seen_us: int) -> tuple[bytes, bytes]:
-        """Near enough: a step around the last price."""
-        span, pair = self._world.archives[at].between(0, seen_us + 1), self._world.pairs[at]
-        last = int(span.price[-1]) if span.size else pair.price.mantissa
-        template = one_template("<price:trim>", {"price": 0}, {"price": pair.price.decimals})
-        bid, ask = written(template, np.array([[last], [last + 1]]))
+        row = self._world.newest_row(at, seen_us)
+        if row is None:
+            return b"", b""
+        template = one_template("<price:trim>", {"price": 0}, {"price": self._world.pairs[at].price.decimals})
+        bid, ask = written(template, np.array([[row[kernels.BID]], [row[kernels.ASK]]]))
         return bid, ask
 
     def _candle_rows(self, at: int, asked: Asked) -> Answer:

@@ -39,7 +39,7 @@ class BinanceSession(Session):
 
     def heard(self, raw: bytes, real_s: float) -> None:
         """`{"method":"SUBSCRIBE","params":["btcusdt@trade"],"id":1}`."""
-        if not self.allowed(real_s):
+        if not self.allowed(real_s) or len(raw) > self.hall.limits.binance_message_bytes:
             return
         try:
             found = msgspec.json.decode(raw)

@@ -11,8 +11,9 @@ from tickcast.sources.simulated.exchange.hall import Hall
 from tickcast.sources.simulated.exchange.rest.answers import one_template, written
 from tickcast.sources.simulated.exchange.sockets.link import Link
 from tickcast.sources.simulated.exchange.sockets.session import Session, names_in
-from tickcast.sources.simulated.exchange.sockets.tellers import QUOTE, TRADE, Told
-from tickcast.sources.simulated.exchange.sockets.telling import COINBASE_TRADE
+from tickcast.sources.simulated.exchange.sockets.tellers import COLUMNS as QUOTE_COLUMNS
+from tickcast.sources.simulated.exchange.sockets.tellers import QUOTE, TRADE, Told, decimals_of_quote
+from tickcast.sources.simulated.exchange.sockets.telling import COINBASE_QUOTE, COINBASE_TRADE
 from tickcast.sources.simulated.exchange.times import go_time, iso
 
 CHANNELS = {"market_trades": TRADE, "ticker": QUOTE}
@@ -51,7 +52,8 @@ class CoinbaseSession(Session):
             return
         unknown = [product for product in products if product not in self._known]
         if unknown or (not products and channel != "heartbeats"):
-            self._error(f"Failed to subscribe: product_id not found: {','.join(unknown)}")
+            named = ",".join(unknown) or "no product"
+            self._error("failure to subscribe", f"{named} is not a valid product")
             return
         if found["type"] == "subscribe":
             self._subscribe(channel, products)
@@ -69,9 +71,8 @@ class CoinbaseSession(Session):
         self.mask[streams] = True
         if self.hall.faults is not None:
             self.hall.faults.revive(self.link, streams)
-        if channel == "market_trades":
-            for pair in dict.fromkeys(self._known[product] for product in fresh):
-                self._snapshot(pair)
+        for pair in dict.fromkeys(self._known[product] for product in fresh):
+            (self._snapshot if channel == "market_trades" else self._ticker_snapshot)(pair)
 
     def _unsubscribe(self, channel: str, products: list[str]) -> None:
         left = [product for product in self._subscribed.get(channel, []) if product not in products]
@@ -93,8 +94,16 @@ class CoinbaseSession(Session):
         texts = written(template, span.rows()[-SNAPSHOT_TRADES:])[::-1]
         self._send("market_trades", b'{"type":"snapshot","trades":[' + b",".join(texts) + b"]}")
 
-    def _error(self, message: str) -> None:
-        self.say({"type": "error", "message": message})
+    def _ticker_snapshot(self, pair: int) -> None:
+        row = self.hall.world.newest_row(pair, self.hall.world.now_us())
+        if row is not None:
+            text = COINBASE_QUOTE % {"name": self.hall.names[pair]}
+            template = one_template(text, QUOTE_COLUMNS, decimals_of_quote(self.hall.world.pairs[pair]))
+            told = written(template, row[None, :])[0]
+            self._send("ticker", b'{"type":"snapshot","tickers":[' + told + b"]}")
+
+    def _error(self, message: str, reason: str = "") -> None:
+        self.say({"type": "error", "message": message} | ({"reason": reason} if reason else {}))
 
     def _send(self, channel: str, event: bytes) -> None:
         stamp = iso(self.hall.venue_us()).encode()

@@ -11,8 +11,9 @@ from tickcast.sources.simulated.exchange.hall import Hall
 from tickcast.sources.simulated.exchange.rest.answers import one_template, written
 from tickcast.sources.simulated.exchange.sockets.link import Link
 from tickcast.sources.simulated.exchange.sockets.session import Session, names_in
-from tickcast.sources.simulated.exchange.sockets.tellers import QUOTE, TRADE
-from tickcast.sources.simulated.exchange.sockets.telling import KRAKEN_TRADE
+from tickcast.sources.simulated.exchange.sockets.tellers import COLUMNS as QUOTE_COLUMNS
+from tickcast.sources.simulated.exchange.sockets.tellers import QUOTE, TRADE, decimals_of_quote
+from tickcast.sources.simulated.exchange.sockets.telling import KRAKEN_QUOTE, KRAKEN_TRADE
 from tickcast.sources.simulated.exchange.times import iso
 
 CHANNELS = {"trade": TRADE, "ticker": QUOTE}
@@ -102,6 +103,12 @@ class KrakenSession(Session):
             template = one_template(KRAKEN_TRADE % {"name": name}, COLUMNS, decimals)
             rows = span.rows()[-SNAPSHOT_TRADES:]
             self.link.say(b'{"channel":"trade","type":"snapshot","data":[' + b",".join(written(template, rows)) + b"]}")
+            return
+        row = self.hall.world.newest_row(pair, self.hall.world.now_us())
+        if row is not None:
+            template = one_template(KRAKEN_QUOTE % {"name": name}, QUOTE_COLUMNS, decimals_of_quote(about))
+            told = written(template, row[None, :])[0]
+            self.link.say(b'{"channel":"ticker","type":"snapshot","data":[' + told + b"]}")
 
     def _reply(self, value: dict[str, Any], found: dict[str, Any], time_in: int) -> None:
         times = {"time_in": iso(time_in), "time_out": iso(self.hall.venue_us())}

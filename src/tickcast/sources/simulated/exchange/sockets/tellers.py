@@ -132,9 +132,7 @@ class Teller:
         made = []
         for text in texts:
             for pair, name in zip(self.pairs, self.names, strict=True):
-                sizes = dict.fromkeys(("quantity", "bid_size", "ask_size"), pair.quantity.decimals)
-                prices = dict.fromkeys(("price", "bid", "ask"), pair.price.decimals)
-                made.append((text % {"name": name, "low": name.lower()}, sizes | prices))
+                made.append((text % {"name": name, "low": name.lower()}, decimals_of_quote(pair)))
         return compile_templates(made, COLUMNS)
 
     def rows_written(self, templates: Templates, plan: Plan, begin: int, end: int) -> tuple[list[bytes], I8]:
@@ -144,6 +142,12 @@ class Teller:
         rows = plan.rows[int(plan.first[begin]) : stop]
         which = (rows[:, k.KIND] - k.TRADE) * len(self.pairs) + rows[:, k.PAIR]
         return render(templates, which, rows), first - plan.first[begin]
+
+
+def decimals_of_quote(pair: Pair) -> dict[str, int]:
+    """How many decimals each field of a market's row has."""
+    sizes = dict.fromkeys(("quantity", "bid_size", "ask_size"), pair.quantity.decimals)
+    return sizes | dict.fromkeys(("price", "bid", "ask"), pair.price.decimals)
 
 
 def streams_of(rows: I8, pairs: int) -> I8:

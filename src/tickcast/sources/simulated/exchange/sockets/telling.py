@@ -40,7 +40,7 @@ KRAKEN_TRADE = (
 KRAKEN_QUOTE = (
     '{"symbol":"%(name)s","bid":<bid:.>,"bid_qty":<bid_size:8>,"ask":<ask:.>,"ask_qty":<ask_size:8>,'
     '"last":<price:.>,"volume":0.00000000,"vwap":<price:.>,"low":<bid:.>,"high":<ask:.>,"change":0.0,'
-    '"change_pct":0.00}'
+    '"change_pct":0.00,"timestamp":"<time_us:iso>"}'
 )
 COINBASE_TRADE = (
     '{"product_id":"%(name)s","trade_id":"<id>","price":"<price:trim>","size":"<quantity:trim>",'

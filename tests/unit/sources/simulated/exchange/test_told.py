@@ -1,0 +1,437 @@
+"""What the exchange tells over WebSocket, our mappers read back as exactly what happened."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import re
+from itertools import pairwise
+from pathlib import Path
+
+import aiohttp
+import msgspec
+import pytest
+
+from tests.unit.sources.simulated.exchange.local import (
+    PAIRS,
+    START_MS,
+    Local,
+    events_of,
+    quotes_of,
+    row_of,
+    rows_of,
+    run,
+    trades_of,
+)
+from tests.unit.sources.simulated.test_dialects import layout
+from tickcast.sources.contract import Alive, Trade
+from tickcast.sources.registry import mapper_for
+from tickcast.sources.simulated import kernels as k
+from tickcast.sources.simulated.exchange.settings import Limits
+
+HOUR_MS = 3_600_000
+CHANNELS = {"binance": ("trade", "bookTicker"), "coinbase": ("market_trades", "ticker"), "kraken": ("trade", "ticker")}
+
+
+@pytest.mark.parametrize("venue", sorted(PAIRS))
+def test_every_trade_of_the_market_is_told_once_and_as_it_was(venue: str) -> None:
+    async def test(local: Local) -> None:
+        async with local.listen(venue, *CHANNELS[venue]) as peer:
+            local.passes(150.25)
+            raws = await peer.waiting()
+        events = events_of(venue, raws)
+        for pair in PAIRS[venue]:
+            true = local.exchange.truth(venue, pair, START_MS + HOUR_MS)
+
+            assert rows_of(true) == trades_of(events, pair)
+            assert len(true["trade_id"]) > 100
+
+    run(test)
+
+
+@pytest.mark.parametrize("venue", sorted(PAIRS))
+def test_every_quote_of_the_market_is_told_once_and_as_it_was(venue: str) -> None:
+    async def test(local: Local) -> None:
+        async with local.listen(venue, *CHANNELS[venue]) as peer:
+            local.passes(20)
+            events = events_of(venue, await peer.waiting())
+        world = local.exchange.world
+        assert world.newest is not None
+        rows = world.newest.rows
+        for at, pair in enumerate(PAIRS[venue]):
+            mine = rows[(rows[:, k.PAIR] == at) & (rows[:, k.KIND] == k.QUOTE)]
+            mine = mine[(mine[:, k.TIME_US] > (START_MS + HOUR_MS) * 1000) & (mine[:, k.TIME_US] <= world.now_us())]
+            price, size = 10 ** world.pairs[at].price.decimals, 10 ** world.pairs[at].quantity.decimals
+            expected = [(r[k.BID] / price, r[k.BID_SIZE] / size, r[k.ASK] / price, r[k.ASK_SIZE] / size) for r in mine]
+
+            assert expected == [(q.bid, q.bid_size, q.ask, q.ask_size) for q in quotes_of(events, pair)]
+            assert expected
+
+    run(test)
+
+
+def test_binance_aggregates_are_the_fills_of_one_order_at_one_price() -> None:
+    async def test(local: Local) -> None:
+        async with local.listen("binance", "aggTrade", "trade") as peer:
+            local.passes(120)
+            raws = await peer.waiting()
+        aggregates = [raw for raw in raws if b"@aggTrade" in raw]
+        events = events_of("binance", aggregates)
+        singles = {
+            trade.trade_id: trade
+            for trade in events_of("binance", [raw for raw in raws if b"@trade" in raw])
+            if isinstance(trade, Trade) and trade.pair == "BTCUSDT"
+        }
+        true = rows_of(local.exchange.truth("binance", "BTCUSDT", START_MS + HOUR_MS, aggregates=True))
+        found = [trade for trade in events if isinstance(trade, Trade) and trade.pair == "BTCUSDT"]
+
+        assert true == [row_of(trade) for trade in found]
+        for trade in found:
+            fills = [singles[number] for number in range(trade.first_id, trade.trade_id + 1)]
+            assert {(trade.price, trade.timestamp_ms, trade.is_buyer_maker)} == {
+                (fill.price, fill.timestamp_ms, fill.is_buyer_maker) for fill in fills
+            }
+            assert trade.quantity == pytest.approx(sum(fill.quantity for fill in fills))
+        numbers = [msgspec.json.decode(raw)["data"]["a"] for raw in aggregates if b"btcusdt" in raw]
+        assert list(range(numbers[0], numbers[0] + len(numbers))) == numbers
+        assert sum(trade.first_id < trade.trade_id for trade in found) > 10
+        assert all(one.trade_id + 1 == two.first_id for one, two in pairwise(found))
+
+    run(test)
+
+
+def test_aggregates_are_laid_out_as_captured_ones(shared_data: Path) -> None:
+    text = (shared_data / "captures/binance_ws/cryptofeed_BINANCE.ws_20210417.txt").read_text()
+    captured = {nameless(line.partition(": ")[2].encode()) for line in text.splitlines() if '@aggTrade","data"' in line}
+
+    async def test(local: Local) -> set[bytes]:
+        async with local.listen("binance", "aggTrade") as peer:
+            local.passes(30)
+            return {nameless(raw) for raw in await peer.waiting()}
+
+    assert captured == run(test)
+
+
+def nameless(raw: bytes) -> bytes:
+    return layout(re.sub(rb'"s":"\w+"', b'"s":""', re.sub(rb'"stream":"\w+@', b'"stream":"@', raw)))
+
+
+def test_binance_trades_and_quotes_are_laid_out_as_captured_ones(shared_data: Path) -> None:
+    captured: set[bytes] = set()
+    for path in sorted((shared_data / "captures/binance_ws").glob("hftbacktest_*.gz")):
+        with gzip.open(path) as lines:
+            told = [line.split(b" ", 1)[1].strip() for line in lines]
+        captured |= {layout(raw) for raw in told if b'@trade"' in raw or b'@bookTicker"' in raw}
+
+    async def test(local: Local) -> set[bytes]:
+        async with local.listen("binance", "trade", "bookTicker", pairs=["BTCUSDT", "ETHUSDT"]) as peer:
+            local.passes(30)
+            return {layout(raw) for raw in await peer.waiting()}
+
+    assert captured == run(test)
+
+
+def test_a_kraken_session_is_laid_out_as_a_captured_one(shared_data: Path) -> None:
+    lines = (shared_data / "captures/kraken_ws_v2/flashbook_live-btc-eth_20260707_part1.ndjson").read_bytes()
+    captured = {layout(raw) for raw in lines.splitlines() if b'"book"' not in raw and raw.count(b'"symbol"') <= 2}
+
+    async def test(local: Local) -> set[bytes]:
+        async with local.dial("kraken") as peer:
+            params = {"channel": "trade", "symbol": ["BTC/USD", "ETH/USD"], "snapshot": False}
+            await peer.send({"method": "subscribe", "params": params})
+            found = [await peer.text() for _ in range(3)]
+            local.passes(60)
+            return {layout(raw) for raw in found + await peer.waiting()}
+
+    ours = run(test)
+
+    assert captured <= {raw.replace(b'qty":D', b'qty":EIGHT') for raw in ours}
+
+
+# subscribing
+
+
+def test_binance_streams_in_the_url_are_told_without_an_answer() -> None:
+    async def test(local: Local) -> None:
+        async with local.dial("binance", "/stream?streams=btcusdt@aggTrade/ethusdt@bookTicker") as peer:
+            local.passes(10)
+            told = {msgspec.json.decode(raw).get("stream") for raw in await peer.waiting()}
+
+        assert {"btcusdt@aggTrade", "ethusdt@bookTicker"} == told
+
+    run(test)
+
+
+def test_binance_tells_bare_messages_where_they_are_asked_for_bare() -> None:
+    async def test(local: Local) -> None:
+        async with local.dial("binance", "/ws/btcusdt@trade") as peer:
+            local.passes(10)
+            raws = await peer.waiting()
+        true = local.exchange.truth("binance", "BTCUSDT", START_MS + HOUR_MS)
+
+        assert {b'{"e":"trade"'} == {raw[:12] for raw in raws}
+        assert rows_of(true) == trades_of(events_of("binance", raws), "BTCUSDT")
+
+    run(test)
+
+
+def test_binance_answers_what_nobody_has_like_anything_else_and_then_stays_silent() -> None:
+    async def test(local: Local) -> None:
+        async with local.dial("binance") as peer:
+            await peer.send({"method": "SUBSCRIBE", "params": ["nosuch@trade", "btcusdt@trade"], "id": "x1"})
+            assert {"result": None, "id": "x1"} == await peer.json()
+            await peer.send({"method": "LIST_SUBSCRIPTIONS", "id": 2})
+            assert {"result": ["nosuch@trade", "btcusdt@trade"], "id": 2} == await peer.json()
+            await peer.send({"method": "UNSUBSCRIBE", "params": ["btcusdt@trade"], "id": 3})
+            assert {"result": None, "id": 3} == await peer.json()
+            local.passes(30)
+            assert [] == await peer.waiting()
+            await peer.send({"method": "SHOUT", "id": 4})
+            assert (await peer.json())["code"] == 2
+            await peer.send(b"no json")
+            assert (await peer.json())["code"] == 3
+
+    run(test)
+
+
+def test_coinbase_sends_a_snapshot_first_and_numbers_everything() -> None:
+    async def test(local: Local) -> None:
+        async with local.dial("coinbase") as peer:
+            await peer.send({"type": "subscribe", "product_ids": ["BTC-USD"], "channel": "market_trades"})
+            await peer.send({"type": "subscribe", "channel": "heartbeats"})
+            first = await peer.json()
+            told = [first] + [await peer.json() for _ in range(2)]
+            for _ in range(5):
+                local.passes(1.0)
+                told += [msgspec.json.decode(raw) for raw in await peer.waiting()]
+        trades = first["events"][0]["trades"]
+        true = local.exchange.truth("coinbase", "BTC-USD", 0, START_MS + HOUR_MS)
+
+        assert "snapshot" == first["events"][0]["type"]
+        assert [str(number) for number in true["trade_id"].tolist()[:-101:-1]] == [one["trade_id"] for one in trades]
+        assert list(range(len(told))) == [one["sequence_num"] for one in told]
+        subscribed = {"market_trades": ["BTC-USD"], "heartbeats": []}
+        assert [{"subscriptions": subscribed}] == told[2]["events"]
+        beats = [one["events"][0] for one in told if one["channel"] == "heartbeats"]
+        assert [1, 2, 3, 4, 5] == [beat["heartbeat_counter"] for beat in beats]
+
+    run(test)
+
+
+def test_a_coinbase_alias_tells_the_true_product() -> None:
+    async def test(local: Local) -> None:
+        async with local.listen("coinbase", "market_trades", "ticker", pairs=["BTC-USDC"]) as peer:
+            local.passes(10)
+            events = events_of("coinbase", await peer.waiting())
+
+        assert {"BTC-USD"} == {event.pair for event in events}
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        ({"type": "subscribe", "product_ids": ["BTC-USDX"], "channel": "ticker"}, "BTC-USDX is not a valid product"),
+        ({"type": "subscribe", "product_ids": [], "channel": "ticker"}, "no product is not a valid product"),
+        ({"type": "subscribe", "product_ids": ["BTC-USD"], "channel": "tickers"}, "channel is not valid"),
+        ({"type": "subscribe", "product_ids": ["BTC-USD"], "channel": ["ticker"]}, "channel is not valid"),
+        ({"hello": 1}, "failure to parse the message"),
+    ],
+)
+def test_coinbase_refuses_in_words(said: object, answer: str) -> None:
+    async def test(local: Local) -> None:
+        async with local.dial("coinbase") as peer:
+            await peer.send(said)
+            told = await peer.json()
+
+        assert "error" == told["type"]
+        assert answer in (told["message"], told.get("reason"))
+
+    run(test)
+
+
+def test_kraken_answers_each_symbol_for_itself_and_echoes_the_request() -> None:
+    async def test(local: Local) -> None:
+        async with local.dial("kraken") as peer:
+            assert "online" == (await peer.json())["data"][0]["system"]
+            params = {"channel": "trade", "symbol": ["BTC/USD", "BTC/USDX"], "snapshot": True}
+            await peer.send({"method": "subscribe", "params": params, "req_id": 7})
+            good, snapshot, bad = [await peer.json() for _ in range(3)]
+            await peer.send({"method": "subscribe", "params": {"channel": "trade", "symbol": ["BTC/USD"]}})
+            again = await peer.json()
+            await peer.send({"method": "unsubscribe", "params": {"channel": "trade", "symbol": ["BTC/USD"]}})
+            gone = await peer.json()
+            local.passes(30)
+            silent = await peer.waiting()
+
+        assert (True, 7, "BTC/USD") == (good["success"], good["req_id"], good["result"]["symbol"])
+        true = local.exchange.truth("kraken", "BTC/USD", 0, START_MS + HOUR_MS)
+        assert true["trade_id"].tolist()[-50:] == [row["trade_id"] for row in snapshot["data"]]
+        assert (False, "Currency pair not supported BTC/USDX", 7) == (bad["success"], bad["error"], bad["req_id"])
+        assert "Already subscribed" == again["error"]
+        assert gone["success"]
+        assert [] == silent
+
+    run(test)
+
+
+def test_a_kraken_ticker_begins_with_the_newest_best_prices() -> None:
+    async def test(local: Local) -> None:
+        async with local.dial("kraken") as peer:
+            params = {"channel": "ticker", "symbol": ["ETH/USD"], "event_trigger": "bbo"}
+            await peer.send({"method": "subscribe", "params": params})
+            told = [await peer.text() for _ in range(3)]
+        row = local.exchange.world.newest_row(1, local.exchange.world.now_us())
+
+        assert row is not None
+        (quote,) = mapper_for("kraken").map_message(told[2])
+        assert row[k.BID] == round(quote.bid * 100)  # type: ignore[union-attr]
+
+    run(test)
+
+
+def test_a_kraken_ping_is_answered_with_the_venues_time() -> None:
+    async def test(local: Local) -> None:
+        async with local.dial("kraken") as peer:
+            await peer.text()
+            local.clock.sleep(12.5)
+            await peer.send({"method": "ping", "req_id": 3})
+            pong = await peer.text()
+
+        assert [Alive("", START_MS + HOUR_MS + 12_500)] == list(mapper_for("kraken").map_message(pong))
+        assert 3 == msgspec.json.decode(pong)["req_id"]
+
+    run(test)
+
+
+def test_kraken_beats_once_a_second_while_something_is_subscribed() -> None:
+    async def test(local: Local) -> None:
+        async with local.listen("kraken", "trade", pairs=["BTC/USD"]) as peer:
+            for _ in range(10):
+                local.passes(0.5)
+            beats = [raw for raw in await peer.waiting() if raw == b'{"channel":"heartbeat"}']
+
+        assert 5 == len(beats)
+
+    run(test)
+
+
+# limits
+
+
+def test_binance_pings_every_twenty_seconds_and_cuts_who_stays_silent() -> None:
+    async def test(local: Local) -> None:
+        async with local.dial("binance", "/stream?streams=btcusdt@trade") as peer:
+            local.passes(20.0)
+            local.passes(20.0)
+            message = await peer.receive()
+            while message.type == aiohttp.WSMsgType.TEXT:
+                message = await peer.receive()
+            assert (aiohttp.WSMsgType.PING, str(START_MS + HOUR_MS + 20_000).encode()) == (message.type, message.data)
+            for _ in range(3):
+                local.passes(21.0)
+            end = await peer.end()
+
+        assert 1008 == end.data
+
+    run(test)
+
+
+def test_binance_keeps_who_answers_its_pings() -> None:
+    async def test(local: Local) -> None:
+        async with local.dial("binance", "/stream?streams=btcusdt@trade") as peer:
+            for _ in range(10):
+                local.passes(20.0)
+                await peer.waiting()
+                await peer.waiting()  # the answer to the ping is on its way: ours comes behind it
+
+    run(test)
+
+
+def test_binance_cuts_after_a_day() -> None:
+    async def test(local: Local) -> None:
+        async with local.dial("binance") as peer:
+            local.passes(61.0)
+            end = await peer.end()
+
+        assert 1001 == end.data
+
+    run(test, limits=Limits(binance_max_age_s=60.0))
+
+
+@pytest.mark.parametrize(("venue", "count"), [("binance", 5), ("coinbase", 8)])
+def test_who_talks_too_much_is_cut(venue: str, count: int) -> None:
+    async def test(local: Local) -> None:
+        async with local.dial(venue) as peer:
+            for _ in range(count):
+                await peer.send({"method": "LIST_SUBSCRIPTIONS", "id": 1, "type": "?"})
+            for _ in range(count):
+                await peer.text()
+            await peer.send({"id": 1})
+            end = await peer.end()
+
+        assert 1008 == end.data
+
+    run(test, limits=Limits())
+
+
+def test_pings_of_a_client_count_as_its_messages() -> None:
+    async def test(local: Local) -> None:
+        async with local.dial("binance") as peer:
+            for _ in range(6):
+                await peer.socket.ping(b"")
+            message = await peer.receive()
+            while message.type == aiohttp.WSMsgType.PONG:
+                message = await peer.receive()
+
+        assert 1008 == message.data
+
+    run(test, limits=Limits())
+
+
+def test_who_dials_too_often_is_refused_with_the_time_to_wait() -> None:
+    async def test(local: Local) -> None:
+        for _ in range(8):
+            async with local.dial("coinbase"):
+                pass
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            async with local.dial("coinbase"):
+                pass
+        local.clock.sleep(1.1)
+        async with local.dial("coinbase"):
+            pass
+
+        assert 429 == refused.value.status
+        assert "Retry-After" in (refused.value.headers or {})
+
+    run(test, limits=Limits())
+
+
+def test_coinbase_closes_who_subscribes_to_nothing_within_five_seconds() -> None:
+    async def test(local: Local) -> None:
+        async with local.dial("coinbase") as peer:
+            local.passes(4.9)
+            assert [] == await peer.waiting()
+            local.passes(0.2)
+            end = await peer.end()
+
+        assert 1008 == end.data
+
+    run(test)
+
+
+def test_a_reader_that_is_too_far_behind_is_cut_and_counted() -> None:
+    async def test(local: Local) -> None:
+        async with local.listen("kraken", "trade", "ticker"):
+            hall = local.exchange.halls["kraken"]
+            for _ in range(600):
+                local.passes(60)
+                if not hall.sessions:
+                    break
+                await asyncio.sleep(0)
+
+        assert 1 == hall.cut_slow
+        assert 1 == local.exchange.status()["venues"]["kraken"]["cut_slow"]
+
+    run(test, limits=Limits(backlog_bytes=100_000))
