@@ -140,7 +140,6 @@ def nearest_pair(pair: str, listings: Sequence[Listing]) -> str:
     ['BTC/USD', 'SOL/USD', 'ETH/EUR', '']
     """
     good = {listing.pair: listing for listing in listings if listing.trading and not listing.alias_of}
-    good.pop(pair, None)
     parts = split_pair(pair)
     if parts is not None:
         base, quote = parts

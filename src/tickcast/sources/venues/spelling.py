@@ -33,7 +33,7 @@ def split_pair(text: str) -> tuple[str, str] | None:
         if old and (old[2] == "X" or old[3] in _QUOTES):
             parts = [old[1], old[3]]
         else:
-            quote = next((quote for quote in _BY_LENGTH if text.endswith(quote) and text != quote), "")
+            quote = next((quote for quote in _BY_LENGTH if text.endswith(quote)), "")
             parts = [text.removesuffix(quote), quote]
     if len(parts) != 2 or not all(part.isalnum() for part in parts):
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,38 @@ def test_wounded_messages_are_heard_as_their_mapper_reads_them(seed: int) -> Non
         for _ in range(chance.randrange(1, 4)):
             raw = wounded(chance, raw) or b"{"
         agreed(own_venues[name], mapper_for(name), raw)
+
+
+WRONG = (
+    '""', '"0"', '"-1"', '"1_0"', '"٦"', '"\\u0661"', '"nan"', '"inf"', '"1e3"', '"1e999"', '" 1"', '"+1"', '"x"',
+    "0", "-1", "1.5", "1e400", "true", "null", "9007199254740993", '"9007199254740993"',
+    '"0000000000000000000001"', '"BTC\\u0000"',
+    '"2026-13-01T00:00:00Z"', '"2026-09-30T02:39:56.1643077777Z"', '"sell"', '"trade"', "1e2", '"' + "A" * 65 + '"',
+)  # fmt: skip
+FIELDS = [
+    *(("binance", spoken.AGGREGATE, name) for name in ("e", "E", "s", "p", "q", "f", "l", "T", "m")),
+    *(("coinbase", spoken.MARKET_TRADES, name) for name in ("product_id", "trade_id", "price", "size", "time", "side")),
+    *(("coinbase", spoken.MARKET_TRADES, name) for name in ("channel", "timestamp", "sequence_num", "type")),
+    *(("kraken", spoken.KRAKEN_TRADE, name) for name in ("symbol", "side", "price", "qty", "trade_id", "timestamp")),
+    *(("kraken", spoken.KRAKEN_TRADE, name) for name in ("channel", "type")),
+]
+
+
+@pytest.mark.parametrize(("name", "raw", "field"), FIELDS)
+def test_a_wrong_value_in_any_field_is_heard_as_the_mapper_reads_it(name: str, raw: bytes, field: str) -> None:
+    """In all rows of the message, and in the first alone."""
+    known, mapper = venues()[name], mapper_for(name)
+    parts = re.split(rb'("%b":(?:"[^"]*"|[^,}]*))' % field.encode(), raw)
+    kinds = set()
+    for value in WRONG:
+        put = f'"{field}":{value}'.encode()
+        for places in (parts[1::2], parts[1:2]):
+            rows = iter([put] * len(places) + parts[1::2][len(places) :])
+            wrong = b"".join(next(rows) if nth % 2 else part for nth, part in enumerate(parts))
+            kinds.add(agreed(known, mapper, wrong).kind)
+
+    assert kinds <= {TRADES, UNREADABLE, NOISE}
+    assert kinds != {TRADES} or field in ("E", "timestamp", "sequence_num", "type")
 
 
 @given(
@@ -241,6 +274,13 @@ def test_a_hole_inside_a_message_stays_a_hole() -> None:
     assert [(64175811, 64175811), (64175817, 64175817)] == [(span.first_id, span.last_id) for span in heard.spans]
 
 
+def test_a_snapshot_of_kraken_is_told_however_it_is_laid_out() -> None:
+    usual = spoken.KRAKEN_TRADE.replace(b'"update"', b'"snapshot"')
+    turned = usual.replace(b'"channel":"trade","type":"snapshot"', b'"type":"snapshot","channel":"trade"')
+
+    assert [False, True, True] == [Kraken().hear(raw).snapshot for raw in (spoken.KRAKEN_TRADE, usual, turned)]
+
+
 def test_a_pong_of_kraken_proves_the_time_and_a_heartbeat_does_not() -> None:
     assert Heard(PROOF, venue_ms=1783465203501) == Kraken().hear(spoken.PONG)
     assert Heard(NOISE) == Kraken().hear(b'{"channel":"heartbeat"}')
@@ -281,6 +321,11 @@ def test_runs_cover_exactly_the_ids_of_their_rows(found: list[tuple[str, int, in
         times = [row[3] for row in rows if row[0] == pair]
         assert min(times) == min(span.first_ms for span in spans if span.pair == pair)
         assert max(times) == max(span.last_ms for span in spans if span.pair == pair)
+
+
+def test_the_times_of_a_run_are_its_earliest_and_latest() -> None:
+    assert (Span("A", 1, 3, 3, 9),) == spans_of([("A", 1, 1, 5), ("A", 2, 2, 3), ("A", 3, 3, 9)])
+    assert (Span("A", 1, 3, 3, 9),) == spans_of([("A", 1, 1, 5), ("A", 2, 2, 9), ("A", 3, 3, 3)])
 
 
 def test_trades_without_consecutive_ids_are_one_span_of_time() -> None:

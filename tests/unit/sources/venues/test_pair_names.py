@@ -162,6 +162,7 @@ def test_listed_pairs_that_trade_pass() -> None:
         ("binance", BINANCE, "EHTBTC", "did you mean ETHBTC."),
         ("coinbase", COINBASE, "BTC-USDT", "did you mean BTC-USD."),
         ("coinbase", COINBASE, "BCT-EUR", "did you mean BTC-EUR."),
+        ("coinbase", COINBASE, "BTTC-USDC", "did you mean BTC-USD."),
         ("kraken", KRAKEN, "DOGE/USDT", "did you mean DOGE/USD."),
         ("kraken", KRAKEN, "QQQQQQ/ZZZZZZ", "leave it out; kraken lists 3 other pairs."),
     ],
