@@ -17,6 +17,7 @@ from tickcast.sources.venues.registry import known_exchange
 from tickcast.sources.venues.spelling import DOLLARS, has_shape, spelled, split_pair
 
 _NOTHING = "so nothing was started"
+_USDC_OF_THEIR_OWN = ("USDT-USDC", "EURC-USDC")
 
 
 def exchanges_of(exchange: str) -> tuple[str, ...]:
@@ -97,9 +98,9 @@ def _misspelled(text: str, pair: str, exchanges: tuple[str, ...], prefixed: bool
 
 
 def _refuse_doubles(pairs: Sequence[str]) -> None:
-    """Coinbase's X-USDC is X-USD under another name."""
+    """Coinbase's X-USDC is X-USD under another name, where the list of all pairs can not be had too."""
     for pair in pairs:
-        if pair.endswith("-USDC") and pair[:-1] in pairs:
+        if pair.endswith("-USDC") and pair[:-1] in pairs and pair not in _USDC_OF_THEIR_OWN:
             raise _double("coinbase", pair, pair[:-1])
 
 

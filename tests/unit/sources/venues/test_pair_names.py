@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -102,6 +104,7 @@ def test_doubles_are_refused_however_they_are_written() -> None:
     assert "kraken is named twice" in refused("kraken,kraken", "BTC/USD")
     assert "BTC-USDC of coinbase is another name of BTC-USD" in refused("coinbase", "BTC-USDC", "BTC-USD")
     assert {"coinbase": ("BTC-USDC", "ETH-USD")} == plan_pairs("coinbase", ["BTC-USDC", "ETH-USD"])
+    assert {"coinbase": ("USDT-USDC", "USDT-USD")} == plan_pairs("coinbase", ["USDT-USDC", "USDT-USD"])
 
 
 def test_an_exchange_without_a_pair_is_refused() -> None:
@@ -198,3 +201,13 @@ def test_what_is_proposed_is_listed_and_trades(text: str) -> None:
         near = nearest_pair(text, listings)
 
         assert near == "" or any(one.pair == near and one.trading and not one.alias_of for one in listings)
+
+
+def test_the_page_says_what_the_code_says() -> None:
+    page = (Path(__file__).resolve().parents[4] / "docs" / "how-to-live.md").read_text()
+    limits = {name: venue.rules.pairs_per_connection for name, venue in VENUES.items()}
+
+    assert refused("binance", "BTC-USD") in page
+    assert unlisted("binance", ["BTCUSTD"], BINANCE) in page
+    assert refused("binnance", "BTCUSDT") in page
+    assert f"{limits['binance']} pairs on Binance, {limits['coinbase']} on Coinbase and {limits['kraken']} on" in page
