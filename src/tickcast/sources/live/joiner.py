@@ -1,0 +1,393 @@
+"""One pair's stream joined to its history by trade id: what goes out now, what waits, what is to be fetched.
+
+    known ─── 180 ╌╌╌╌╌ hole ╌╌╌╌╌ 195 196 197 ...      the stream says 195 after 180
+                  └── asked for ──┘ └── held ──┘        history goes out first, then what was held
+
+Pure: time is handed in (seconds that never go back), messages and history go out as a list in the order to write them.
+A pair is `live` when nothing waits and nothing is in doubt. It is in doubt after its connection was away, until a trade
+joins the last one or history has been asked. What waits, waits for a bounded time; then it goes out, the hole stays
+open, and is asked for again as whole windows (`holes.py`). Ids that are not consecutive join by time alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import takewhile
+
+import numpy as np
+
+from tickcast.sources.contract import Message
+from tickcast.sources.history.contract import After, Part
+from tickcast.sources.live.contract import KnownTrades
+from tickcast.sources.live.held import NO_TRADE, Held, Waiting
+from tickcast.sources.live.holes import CONFIRM_S, Filled, Hole, Holes
+from tickcast.sources.live.joining import UNKNOWN, Counts, Joined, Limits, Out, Unseen, Want
+from tickcast.sources.venues.contract import Span
+
+
+class Joiner:
+    """One pair.
+
+    >>> joiner = Joiner("BTC/USD", KnownTrades(((1, 180, 500, 1000),)))
+    >>> joiner.subscribed(0.0, 1200)
+    []
+    >>> joiner.hear(0.1, Message(0, "kraken", b"..."), Span("BTC/USD", 195, 195, 2000, 2000)), joiner.state
+    ([], 'joining')
+    >>> joiner.want(0.3).after
+    After(timestamp_ms=1000, trade_id=180)
+    """
+
+    def __init__(
+        self, pair: str, known: KnownTrades | None = None, start_ms: int = 0, limits: Limits | None = None
+    ) -> None:
+        self.pair, self.limits = pair, limits or Limits()
+        self.live = False
+        self.next_id = UNKNOWN
+        self.last_ms = self.proven_ms = 0
+        """The time of the last trade (or from when on the pair is wanted); how far proof of time came: the feed's."""
+        self.counts = Counts()
+        self.holes = Holes()
+        self.given_up: list[Hole] = []
+        """Holes whose trades the venue itself does not have, until someone takes note."""
+        self._last_id = -1
+        self._held = Held()
+        self._doubt = self._holding = True
+        self._suspected = self._mending = self._subscribed = False
+        self._life = 0  # its stream's; what was asked for in an earlier one proves nothing in this one
+        self._asked: Want | None = None
+        self._due_s, self._tries = 0.0, 0
+        self._begin(known or KnownTrades(), start_ms)
+
+    def _begin(self, known: KnownTrades, start_ms: int) -> None:
+        for older, newer in zip(known.spans, known.spans[1:], strict=False):
+            if newer[0] > older[1] + 1:
+                self._open_hole(older[1] + 1, newer[0] - 1, (older[3], newer[2]), 0.0)
+        self.last_ms = known.reached_ms or start_ms
+        if known.spans:
+            _, self._last_id, _, self.last_ms = known.spans[-1]
+            self.next_id = self._last_id + 1
+        self.caught_up = not self.last_ms
+        """Nothing is left to fetch before the stream is opened."""
+        self.proven_ms = max(self.last_ms, known.reached_ms)
+
+    @property
+    def held(self) -> int:
+        """How many messages wait."""
+        return len(self._held)
+
+    @property
+    def state(self) -> str:
+        """For people: `live`, `joining` or `suspect`."""
+        return "live" if self.live else "joining" if self._holding else "suspect"
+
+    @property
+    def settled(self) -> bool:
+        """Live, and nothing to fetch either: it needs no looking after."""
+        return self.live and not len(self.holes)
+
+    # ---- what the connection says
+
+    def flows(self, span: Span) -> bool:
+        """The fast road: whether a trade simply follows the last one; if so, that is noted and it may go out."""
+        if self.live and span[1] == self.next_id:
+            last = span[2]
+            self._last_id, self.next_id, self.last_ms = last, last + 1, span[4]
+            return True
+        return False
+
+    def hear(self, now_s: float, message: Message, span: Span) -> list[Out]:
+        """A message with trades; returns what goes out now."""
+        _, first, last, first_ms, last_ms = span
+        one = Waiting(message, now_s, self._life, self._doubt, first, last, first_ms, last_ms)
+        if first >= 0 and last < self.next_id:
+            self._pass(one, now_s)
+            return [message]
+        follows = self._follows(first)
+        if self._holding:
+            self._held.add(one)
+            return self._settle(now_s) if follows else self._bounded(now_s)
+        if first < 0 and self._doubt:
+            return [message]  # it proves nothing, and history is asked for what came after the last one that did
+        if follows or first < 0:
+            self._pass(one, now_s)
+            self._trust()
+            return [message]
+        self.live, self._holding, self._suspected = False, True, False
+        self._due_s, self._tries = now_s + self.limits.reorder_s, 0
+        self._held.add(one)
+        return self._bounded(now_s)
+
+    def hear_other(self, now_s: float, message: Message) -> list[Out]:
+        """A message of the pair without trades: it keeps its place among those that wait."""
+        if not self._holding:
+            return [message]
+        self._held.add(Waiting(message, now_s, self._life, self._doubt))
+        return self._bounded(now_s)
+
+    def pass_through(self, now_s: float, message: Message, span: Span) -> list[Out]:
+        """A message of several pairs can not wait for one of them: its trades go out, what they leave is a hole."""
+        _, first, last, first_ms, last_ms = span
+        self._pass(Waiting(message, now_s, self._life, self._doubt, first, last, first_ms, last_ms), now_s)
+        return self._settle(now_s)
+
+    def cut(self) -> None:
+        """Its connection went away: what comes next may not be what came next."""
+        self.live, self._doubt, self._holding, self._suspected = False, True, True, False
+        self._subscribed = False
+        self._life += 1
+
+    def subscribed(self, now_s: float, venue_ms: int) -> list[Out]:
+        """Its stream stands; `venue_ms` is where a pair begins of which nothing is known."""
+        self._subscribed = self.caught_up = True
+        self._due_s, self._tries = now_s, 0
+        if not self.last_ms:
+            self.last_ms = self.proven_ms = venue_ms
+            self._doubt = False
+        return self._settle(now_s)
+
+    def jumped(self, now_s: float) -> None:
+        """Its connection lost messages of nobody knows which pair."""
+        subscribed = self._subscribed
+        self.cut()
+        self._subscribed, self._due_s, self._tries = subscribed, now_s, 0
+
+    def suspect(self, now_s: float) -> None:
+        """It is silent beside its usual pace: nothing waits, but nothing proves its time until history was asked."""
+        if self.live:
+            self.live, self._doubt, self._suspected = False, True, True
+            self._due_s, self._tries = now_s, 0
+
+    def trust(self) -> None:
+        """Its stream flows after all."""
+        if not self._holding:
+            self._trust()
+
+    def flush(self, now_s: float) -> list[Out]:
+        """The end: nothing waits any longer."""
+        return self._release(now_s) if self.held else []
+
+    def tick(self, now_s: float) -> list[Out]:
+        """Time went by: what waited for too long goes out."""
+        return self._release(now_s) if now_s - self._held.since_s >= self.limits.hold_s else []
+
+    # ---- what history says
+
+    def want(self, now_s: float) -> Want | None:
+        """What to fetch now, if anything; one thing at a time: `done` or `failed` must follow."""
+        if self._asked is not None:
+            return None
+        life = self._life if self._subscribed else -1
+        if now_s >= self._due_s and self._asks_onward():
+            after = After(self.last_ms, self._last_id)
+            if self.next_id == UNKNOWN and self._last_id >= 0:
+                after = After(self.last_ms - self.limits.overlap_ms)
+            self._asked = Want(after, 0, life, self.next_id, suspected=self._suspected)
+        elif (hole := self.holes.due(now_s)) is not None:
+            from_ms, until_ms = _whole(hole, self.limits.align_ms)
+            for other in self.holes:
+                if other.due_s <= now_s and from_ms <= other.from_ms <= until_ms:
+                    until_ms = max(until_ms, _whole(other, self.limits.align_ms)[1])
+            self._asked = Want(After(from_ms), until_ms, life)
+        return self._asked
+
+    def part(self, want: Want, part: Part, now_s: float) -> list[Out]:
+        """An answer to what was wanted."""
+        if want.urgent and self._asks_onward():
+            return self._onward(want, part, now_s)
+        if want.urgent and not self._is_young(part):
+            return []  # nobody waits for it any more: what is missing will be asked for as whole windows
+        if want.urgent:
+            filled = self.holes.fill(part)
+        else:
+            filled = self.holes.judge(part, want.before, want.after.timestamp_ms, now_s)
+            want.before = part
+        self._note(filled)
+        live = part.reached_end and self.live and self._proves(want)
+        return [Joined(part, live)] if filled.trades or filled.closed else []
+
+    def satisfied(self, want: Want) -> bool:
+        """Whether no more of its answers are needed."""
+        return want.urgent and not self._asks_onward()
+
+    def done(self, want: Want, now_s: float) -> None:
+        """Its answers have ended."""
+        self._ended(want, now_s, 0.1)
+
+    def failed(self, want: Want, now_s: float) -> None:
+        """Nobody answered."""
+        self._ended(want, now_s, 1.0)
+
+    def _ended(self, want: Want, now_s: float, wait_s: float) -> None:
+        self._asked = None
+        if not want.urgent:
+            self._give_up(self.holes.retry(want.after.timestamp_ms, want.until_ms, now_s))
+        elif want.suspected and want.fresh and self._suspected:
+            self._due_s = math.inf  # a stall, or only slow: the feed decides
+        elif self._asks_onward():
+            self._due_s = max(self._due_s, now_s + min(wait_s * 2.0 ** min(self._tries, 16), 60.0))
+            self._tries += 1
+
+    def _asks_onward(self) -> bool:
+        """Whether it wants what came after the last trade: to catch up, for proof, or for what others wait for."""
+        if not self.last_ms:
+            return False
+        return self._held.trades > 0 or (self._doubt and (self._subscribed or not self.caught_up))
+
+    def _onward(self, want: Want, part: Part, now_s: float) -> list[Out]:
+        """History after the last trade goes out at once, then what it lets go."""
+        firsts, lasts = part.rows["first_id"], part.rows["trade_id"]
+        linked = len(lasts) > 0 and bool(firsts[0] >= 0)
+        if linked and firsts[0] > self.next_id >= 0 and want.reach > self.next_id:
+            return []  # an answer before this one was not needed at its time, now it is: it will be asked again
+        before = (self.next_id, self.last_ms)
+        fresh = self._take_linked(part, now_s) if linked else self._take_unlinked(part)
+        want.reach = max(want.reach, int(lasts[-1]) + 1) if linked else want.reach
+        if want.subscribed >= 0:
+            want.fresh += fresh
+            self.counts.trades += fresh
+            self._mending |= fresh > 0
+        self.caught_up |= part.reached_end
+        proof = part.reached_end and self._proves(want)
+        told = bool(fresh) or (proof and self._doubt) or (not linked and len(lasts) > 0)
+        if fresh and not self._holding and not self._is_young(part):
+            # The pair's time has gone on without these: windows that are long closed need to be made anew, whole.
+            told = False
+            ids = (before[0], self.next_id - 1) if linked and before[0] >= 0 else (-1, -1)
+            self._open_hole(*ids, (before[1], self.last_ms), now_s)
+        if proof and not (want.suspected and want.fresh) and not self._gap():
+            self._doubt = False
+        return ([Joined(part, proof)] if told else []) + self._settle(now_s)
+
+    def _take_linked(self, part: Part, now_s: float) -> int:
+        """Move on to the last of an answer's rows; returns how many trades were not known before."""
+        firsts, lasts, times = part.rows["first_id"], part.rows["trade_id"], part.rows["timestamp_ms"]
+        next_id = self.next_id if self.next_id >= 0 else int(firsts[0])
+        start = int(np.searchsorted(lasts, next_id))
+        if start == len(lasts):
+            return 0
+        firsts, lasts, times = firsts[start:], lasts[start:], times[start:]
+        begins = np.concatenate(([next_id], lasts[:-1] + 1))
+        for at in np.flatnonzero(firsts > begins).tolist():
+            before_ms = int(times[at - 1]) if at else self.last_ms
+            hole = self._open_hole(int(begins[at]), int(firsts[at]) - 1, (before_ms, int(times[at])), now_s)
+            hole.empty, hole.due_s = 1, now_s + CONFIRM_S
+        self._last_id, self.last_ms = int(lasts[-1]), int(times[-1])
+        self.next_id = self._last_id + 1
+        return int((lasts - np.maximum(firsts, next_id) + 1).sum())
+
+    def _take_unlinked(self, part: Part) -> int:
+        ids, times = part.rows["trade_id"], part.rows["timestamp_ms"]
+        fresh = int(((times > self.last_ms) | ((times == self.last_ms) & (ids > self._last_id))).sum())
+        if fresh:
+            self._last_id, self.last_ms = int(ids[-1]), int(times[-1])
+        return fresh
+
+    def _is_young(self, part: Part) -> bool:
+        """Whether its trades can still be folded into their windows one by one, however short those are."""
+        return part.from_ms >= max(self.last_ms, self.proven_ms) - self.limits.young_ms
+
+    def _proves(self, want: Want) -> bool:
+        """Whether the stream stood when it was asked, and has stood since."""
+        return self._subscribed and want.subscribed == self._life
+
+    # ---- what goes out, and when
+
+    def _follows(self, first: int) -> bool:
+        """Whether a trade joins what is known."""
+        if first < 0:
+            return False
+        return first <= self.next_id if self.next_id >= 0 else not self._doubt
+
+    def _gap(self) -> bool:
+        """Whether it is known that trades are missing before what waits."""
+        first = self._held.first_trade()
+        return first is not None and first.first_id > self.next_id >= 0
+
+    def _pass(self, one: Waiting, now_s: float, newest_ms: int = 0) -> None:
+        """A trade goes out: what is missing before it is a hole from now on, and no doubt any more.
+
+        Without ids what is missing may be as new as the newest trade that goes out with it.
+        """
+        if one.first_id >= 0 and one.last_id < self.next_id:
+            self._note(self.holes.seen(one.first_id, one.last_id, one.last_ms))
+            return
+        if one.first_id > self.next_id >= 0:
+            self._open_hole(self.next_id, one.first_id - 1, (self.last_ms, one.first_ms), now_s)
+        elif self._doubt and self.last_ms and (one.first_id < 0 or self.next_id < 0):
+            self._open_hole(-1, -1, (self.last_ms - self.limits.overlap_ms, max(newest_ms, one.last_ms)), now_s)
+        self._last_id, self.last_ms = one.last_id, one.last_ms
+        self.next_id = one.last_id + 1 if one.first_id >= 0 else UNKNOWN
+        self._doubt &= one.life != self._life
+
+    def _settle(self, now_s: float) -> list[Out]:
+        """Let go of what waits for nothing any more; a quote goes with the trade after it, or when all is certain."""
+        out: list[Out] = []
+        quotes: list[Waiting] = []
+        for one in self._held.in_order():
+            if one.first_id == NO_TRADE:
+                quotes.append(one)
+                continue
+            if not self._follows(one.first_id) and (one.first_id >= 0 or self._doubt):
+                break
+            self._pass(one, now_s)
+            out += [quote.message for quote in [*quotes, one]]
+            quotes.clear()
+        out += [quote.message for quote in takewhile(lambda quote: not (self._doubt and quote.doubted), quotes)]
+        self._held.drop(len(out))
+        if not self.held and not self._doubt:
+            self._trust()
+        return out
+
+    def _bounded(self, now_s: float) -> list[Out]:
+        full = len(self._held) >= self.limits.held_max or self.limits.hold_s <= 0
+        return self._release(now_s) if full else []
+
+    def _release(self, now_s: float) -> list[Out]:
+        """It took too long: all that waits goes out; what is missing stays a hole, or in doubt."""
+        out: list[Out] = []
+        told = False
+        newest_ms = max((one.last_ms for one in self._held.in_order()), default=0)
+        for one in self._held.in_order():
+            if self._doubt and one.doubted and not told and self.last_ms:
+                told = True
+                out.append(Unseen(max(self.last_ms, self.proven_ms)))
+            if one.first_id != NO_TRADE:
+                self._pass(one, now_s, newest_ms)
+            out.append(one.message)
+        self._held.drop(len(self._held))
+        self._holding = self._doubt and not self._subscribed
+        if not self._doubt:
+            self._trust()
+        return out
+
+    def _trust(self) -> None:
+        self._doubt = self._suspected = self._holding = False
+        self.live, self._tries = True, 0
+        self.counts.found += self._mending
+        self.counts.repaired += self._mending
+        self._mending = False
+
+    # ---- holes
+
+    def _open_hole(self, first: int, last: int, times: tuple[int, int], due_s: float) -> Hole:
+        hole = Hole(first, last, min(times), max(times), due_s)
+        self.holes.add(hole)
+        self.counts.found += 1
+        self._mending = False
+        return hole
+
+    def _note(self, filled: Filled) -> None:
+        self.counts.repaired += filled.closed
+        self.counts.found += filled.split
+        self.counts.trades += filled.trades
+        self._give_up(filled.lost)
+
+    def _give_up(self, holes: Sequence[Hole]) -> None:
+        self.counts.lost += len(holes)
+        self.given_up += holes
+
+
+def _whole(hole: Hole, align_ms: int) -> tuple[int, int]:
+    """The whole windows that touch a hole."""
+    return hole.from_ms - hole.from_ms % align_ms, hole.to_ms - hole.to_ms % align_ms + align_ms
