@@ -9,7 +9,7 @@ ccxt promises nothing of ids, of page sizes, or of whether `since` is heeded. Wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tickcast.sources.ccxt.lines import Row, trade_rows
@@ -43,14 +43,14 @@ async def fetch_after(exchange: Any, symbol: str, last: Row | None) -> Filled:
     The newest page comes first: mostly it reaches back far enough. If not, pages are asked for from the known trade
     on, each beginning with the last trade of the page before, until one meets the newest page.
     """
-    newest = trade_rows(symbol, await exchange.fetch_trades(symbol))
+    newest = _page(symbol, await exchange.fetch_trades(symbol))
     if last is None:
         return Filled(newest, False)
     goal = {row.id for row in newest}
     joined, edge = last.id in goal, last
     found: dict[int, Row] = {}
     for _ in range(0 if joined else PAGES_MAX):
-        page = trade_rows(symbol, await exchange.fetch_trades(symbol, edge.timestamp_ms - 1))
+        page = _page(symbol, await exchange.fetch_trades(symbol, edge.timestamp_ms - 1))
         fresh = [row for row in page if row.id not in found and row.timestamp_ms >= edge.timestamp_ms]
         if not fresh or all(row.id != edge.id for row in page):
             break  # it goes no further, or begins behind what was known
@@ -61,7 +61,12 @@ async def fetch_after(exchange: Any, symbol: str, last: Row | None) -> Filled:
     found |= {row.id: row for row in newest}
     from_ms = last.timestamp_ms if last.id in found else last.timestamp_ms + 1
     rows = [row for row in found.values() if row.timestamp_ms >= from_ms]
-    return Filled(sorted(rows, key=lambda row: row.timestamp_ms), joined)
+    return Filled(sorted(rows), joined)
+
+
+def _page(symbol: str, trades: Iterable[Mapping[str, Any]]) -> list[Row]:
+    """In the order of our ids: ccxt sorts those of one moment as texts, where 10 comes before 9."""
+    return sorted(trade_rows(symbol, trades))
 
 
 def join(filled: Filled, held: Sequence[Row]) -> Joint:

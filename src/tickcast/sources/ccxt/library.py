@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from tickcast.errors import ConfigError
-from tickcast.sources.venues.registry import known_exchange
+from tickcast.sources.venues.registry import VENUES, known_exchange
 
 TRADES_KEPT = 20_000
 """Trades of one pair that ccxt keeps for us between two looks; beyond, it forgets the oldest without a word."""
@@ -19,7 +19,9 @@ KEEP_ALIVE_MS = 10_000
 
 def open_exchange(exchange: str, loop: AbstractEventLoop, options: Mapping[str, Any]) -> Any:
     """One exchange of the library, which is imported now; `options` are its own, and outrank ours."""
-    known_exchange(exchange)
+    if known_exchange(exchange) in VENUES:  # its journal is read by its own mapper, to which ccxt's lines are noise
+        what = f"{exchange} is read by a socket of ours and not through ccxt, so nothing was started"
+        raise ConfigError("exchange", what, "use its own feed")
     try:
         streams, pages = import_module("ccxt.pro"), import_module("ccxt.async_support")
     except ImportError as exc:

@@ -17,6 +17,8 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any
 
+from msgspec.structs import replace
+
 from tickcast.sources import own
 from tickcast.sources.ccxt.filling import Filled, fetch_after
 from tickcast.sources.ccxt.library import TRADES_KEPT, check_pairs
@@ -101,7 +103,7 @@ class Work:
             self.connection.age_s = (self._library.milliseconds() - max(signs)) / 1000
         for pair in self._pairs:
             pair.status.age_s = max(0.0, self._now_s() - pair.came_s) if pair.came_s else 0.0
-        return LiveStatus([self.connection], [pair.status for pair in self._pairs])
+        return LiveStatus([replace(self.connection)], [replace(pair.status) for pair in self._pairs])
 
     def _now_s(self) -> float:
         return float(self._library.asyncio_loop.time())

@@ -76,7 +76,8 @@ class SmallVenue:
 
     def trade(self, symbol: str, count: int = 1, *, at_ms: int = 0) -> list[int]:
         """Some trades happen; answers their ids."""
-        return self._do(self._trade(symbol, count, at_ms))
+        made: list[int] = self._do(self._trade(symbol, count, at_ms))
+        return made
 
     def cut(self) -> None:
         """All connections end without a word."""
