@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import NamedTuple
 
-from tickcast.clock import DAY_MS, Clock
+from tickcast.clock import DAY_MS, Clock, utc_day
 from tickcast.events import CANDLES
 from tickcast.sources import own
 from tickcast.sources.contract import Message
@@ -153,26 +153,24 @@ class BackfillFeed:
             self._inside_ms[pair] = 0
 
     async def _fetch_segment(self, pair: str, segment: Segment) -> None:
+        what, seconds = self.wanted.what, self.wanted.seconds
         if segment.bulk and self._days is not None:
             try:
-                await self._tell(
-                    self._days.parts(self.wanted.what, pair, self.wanted.seconds, segment.from_ms), segment.from_ms
-                )
+                await self._tell(self._days.parts(what, pair, seconds, segment.from_ms), segment)
                 return
             except DayMissing:
-                self.rest.note(f"{self.exchange} {pair}: no file of a day, so it is fetched over REST")
-        if self.wanted.what == CANDLES.name:
-            await self._tell(
-                self.rest.candles(pair, self.wanted.seconds, segment.from_ms, segment.to_ms), segment.from_ms
-            )
+                self.rest.note(f"{self.exchange} {pair}: no file of {utc_day(segment.from_ms)}, so REST is asked")
+        if what == CANDLES.name:
+            await self._tell(self.rest.candles(pair, seconds, segment.from_ms, segment.to_ms), segment)
         else:
-            await self._tell(self.rest.trades(pair, After(segment.from_ms), segment.to_ms), segment.from_ms)
+            await self._tell(self.rest.trades(pair, After(segment.from_ms), segment.to_ms), segment)
 
-    async def _tell(self, parts: AsyncGenerator[Part], from_ms: int) -> None:
+    async def _tell(self, parts: AsyncGenerator[Part], segment: Segment) -> None:
+        time = "window_start_ms" if self.wanted.what == CANDLES.name else "timestamp_ms"
         async with aclosing(parts):
             async for part in parts:
-                self._rows[part.pair] += len(next(iter(part.rows.values())))
-                self._inside_ms[part.pair] = part.to_ms - from_ms
+                self._rows[part.pair] += int((part.rows[time] < segment.to_ms).sum())  # a last page may reach beyond
+                self._inside_ms[part.pair] = part.to_ms - segment.from_ms
                 message = Message(self.clock.now_ns(), self.exchange, own.history(part, live=False))
                 await self._told.put(message)
 

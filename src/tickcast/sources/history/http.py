@@ -45,9 +45,10 @@ class Http:
         self._session: aiohttp.ClientSession | None = None
 
     async def get(
-        self, url: str, params: tuple[tuple[str, str], ...] = (), *, timeout_s: float, body_max: int = BODY_MAX
+        self, url: str, params: tuple[tuple[str, str], ...] = (), *, timeout_s: float, body_max: int = 0
     ) -> Answer:
-        """Ask for a page."""
+        """Ask for a page; 0 allows it the usual size."""
+        body_max = body_max or BODY_MAX
         try:
             async with asyncio.timeout(timeout_s):
                 async with await self._open(url, params) as answer:

@@ -26,6 +26,8 @@ from tickcast.sources.venues.contract import Endpoints, Listing
 
 TIME_STALE_S = 60.0
 NOTES_MAX = 100
+POLL_S = 0.1
+"""How often one looks whether one's turn has come."""
 LISTINGS_TIMEOUT_S = 60.0
 _USED_WEIGHT = "x-mbx-used-weight-1m"
 
@@ -40,9 +42,11 @@ class Patience(NamedTuple):
     wait_max_s: float
     """The longest that a host may make us wait for our turn."""
     timeout_s: float
+    urgent: bool = False
+    """Before others in a host's line."""
 
 
-URGENT = Patience(attempts=4, backoff_s=0.2, backoff_max_s=2.0, wait_max_s=15.0, timeout_s=5.0)
+URGENT = Patience(attempts=4, backoff_s=0.2, backoff_max_s=2.0, wait_max_s=15.0, timeout_s=5.0, urgent=True)
 PATIENT = Patience(attempts=10, backoff_s=1.0, backoff_max_s=60.0, wait_max_s=3600.0, timeout_s=30.0)
 
 
@@ -189,16 +193,16 @@ class RestHistory:
     async def _turn(self, request: Request) -> None:
         """Wait until the host may be asked; HistoryError where that takes longer than our patience."""
         budget = self.budget_of(request)
-        ticket = budget.enter(request.weight, urgent=self.patience is URGENT)
+        ticket = budget.enter(request.weight, urgent=self.patience.urgent)
         try:
             while (wait_s := budget.wait_s(ticket)) > 0.0:
                 if wait_s > self.patience.wait_max_s:
                     raise HistoryError(
                         f"{self.exchange}/history",
                         f"{self.base(request)} may not be asked for another {wait_s:.0f} s",
-                        "it asked us to wait; what is missing stays marked until then",
+                        "its limits want that; what is missing stays marked until then",
                     )
-                await asyncio.sleep(min(wait_s, 0.5))
+                await asyncio.sleep(min(wait_s, POLL_S))
         finally:
             budget.leave(ticket)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 import pytest
@@ -133,7 +134,7 @@ def test_trades_that_the_venue_has_lost_are_asked_for_twice_and_named(case: Case
     parts = drive(walk, venue)
 
     assert [row.last for row in rows[14:]] == ids(parts)
-    assert any(one == other for one, other in zip(venue.asked, venue.asked[1:], strict=False))
+    assert any(one == other for one, other in itertools.pairwise(venue.asked))
     assert f"trades {gone[0].first} to {gone[-1].last} are gone" in walk.notes[0]
 
 
