@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from tests.unit.runners.kit import START_MS
+from tests.unit.runners.kit import PAIRS, market, settings_for
 from tests.unit.runners.looks import candle, connection, live, pair, shown
 from tickcast.cli.fitting import Column, fitted
 from tickcast.cli.view import COLUMNS, UNWELL_SHOWN, picture, sparkline, watching
 from tickcast.clock import ManualClock
-from tickcast.config import Settings
-from tickcast.runners.demo import Demo, DemoOptions
+from tickcast.runners.embedded import Embedded
+from tickcast.runners.health import Watch
 from tickcast.runners.status import Shown
 from tickcast.sources.live.contract import LiveStatus
 
@@ -52,23 +52,25 @@ def storm() -> Shown:
     return shown(live=live(connections, pairs), candles=tuple(candles), closes=closes, notes=("told [once]",))
 
 
-def test_each_phase_of_a_demo_can_be_drawn_and_shows_what_there_is(tmp_path: Path) -> None:
+def test_each_phase_of_a_system_can_be_drawn_and_shows_what_there_is(tmp_path: Path) -> None:
+    said = market(3)
+    clock = ManualClock(said[-1].recv_ns)
     seen: dict[str, str] = {}
+    with Embedded(settings_for(tmp_path), clock) as embedded:
+        watch = Watch(embedded, clock, simulated=True, speed=10.0)
+        for phase in ("compiling kernels (half a minute)", "recovering", "history", "live"):
+            watch.enter(phase)
+            if phase == "history":
+                watch.history_share = 0.42
+                watch.messages += embedded.accept(said)
+                watch.notes.append("told [once]")
+            seen[phase.partition(" ")[0]] = drawn(watch.look())
 
-    def look(demo: Demo) -> None:
-        if demo.shown.phase == "live":
-            demo.watch.notes.append("told [once]")
-        seen[demo.shown.phase.partition(" ")[0]] = drawn(demo.watch.look())
-
-    settings = Settings(data_dir=tmp_path, candle_seconds=(1,), pairs=("BTCUSDT",), port=0)
-    clock = ManualClock((START_MS + 60_000) * 1_000_000)
-    summary = Demo(settings, DemoOptions(seconds=3.0, speed=10.0), clock).run(look)
-
-    assert {"compiling", "recovering", "history", "live"} <= seen.keys()
     assert "catching up with history" in seen["history"]
+    assert "42%" in seen["history"]
     live_text = " ".join(seen["live"].split())
-    assert all(name in live_text for name in (*COLUMNS, "BTCUSDT", "told [once]", "speed x10"))
-    assert f"messages {summary.messages:,}" in live_text
+    assert all(name in live_text for name in (*COLUMNS, *PAIRS, "told [once]", "speed x10"))
+    assert f"messages {len(said):,}" in live_text
     assert all("SIMULATED MARKET" in text for text in seen.values())
 
 
