@@ -12,6 +12,7 @@ import io
 import re
 import tempfile
 import zipfile
+import zlib
 from collections.abc import AsyncGenerator, Iterator
 from datetime import UTC, datetime
 from typing import IO
@@ -56,7 +57,7 @@ class BulkDays:
             try:
                 for part in _parts(file, what, pair, seconds, day_ms):
                     yield part._replace(fetched_ms=self.rest.our_ms())
-            except (zipfile.BadZipFile, EOFError, WireError) as exc:
+            except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, WireError) as exc:
                 raise HistoryError(
                     "binance/history",
                     f"the file {path} can not be read ({exc})",

@@ -114,7 +114,7 @@ class TradesSteps:
         self.pair, self.until_ms = pair, until_ms
         self.from_ms = max(after.timestamp_ms, TIME_MIN_MS)
         """Where the next Part begins."""
-        self.known_ms = self.from_ms
+        self.known_ms = self._begin_ms = self.from_ms
         """The time of the last trade that is known."""
         self.seam = Seam(after.trade_id)
         self.done = False
@@ -176,7 +176,8 @@ class TradesSteps:
 
     def _keep(self, raw: bytes, rows: Columns) -> None:
         """A page for the next Part, which may need several: a millisecond is told by one Part or by none."""
-        fresh = self.seam.new(rows)
+        wanted = rows if self.seam.last_id >= 0 else some(rows, rows["timestamp_ms"] >= self._begin_ms)
+        fresh = self.seam.new(wanted)
         if len(fresh["timestamp_ms"]):
             self.known_ms = int(fresh["timestamp_ms"][-1])
         if self.seam.gone is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import random
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -96,6 +97,25 @@ def test_after_every_kind_of_trouble_the_walk_goes_on_where_it_was(exchange: str
         assert not desk.faults
 
     with_desk(exchange, work, trades_of(exchange, 260))
+
+
+@pytest.mark.parametrize("seed", range(4))
+@each_venue
+def test_in_a_storm_nothing_is_lost_and_nothing_comes_twice(exchange: str, seed: int) -> None:
+    async def work(desk: Desk) -> None:
+        rows, chance = desk.venue.rows, random.Random(seed)
+        known = faults_of(desk)
+        desk.faults = [chance.choice(known) if chance.random() < 0.3 else None for _ in range(200)]
+        torn = {number for number in range(0, 200, 4) if chance.random() < 0.5}
+        desk.venue.spoil = lambda number, page: page[: chance.randrange(20)] if number in torn else page
+        history = desk.history(QUICK._replace(attempts=12, wait_max_s=100.0, timeout_s=0.2))
+
+        parts = await fetch(history, rows)
+
+        assert [row.last for row in rows[6:]] == ids(parts), f"seed {seed}"
+        check(exchange, parts, rows, rows[5].ms)
+
+    with_desk(exchange, work)
 
 
 @each_venue
