@@ -268,12 +268,27 @@ def test_a_pair_that_the_venue_does_not_have_does_not_keep_the_others_away() -> 
 
 
 def test_a_refusal_for_the_rate_is_one_to_all_of_it() -> None:
+    def answer(pair: str) -> bytes:
+        return say("refused", pair=pair, words="Exceeded msg rate") if pair == "B" else say("answer", pair=pair)
+
     async def tale() -> None:
         async with Story(pairs=("A", "B")).played() as story:
-            story.exchange.answer = lambda pair: say("refused", pair=pair, words="Exceeded msg rate")
+            story.exchange.answer = answer
             await story.until(lambda: "waiting" in story.states)
 
+            assert ["connecting", "waiting"] == story.states
             assert 29.0 < story.connection.status().next_dial_s <= 60.0
+
+    run(tale())
+
+
+def test_a_venue_that_has_none_of_the_pairs_is_down() -> None:
+    async def tale() -> None:
+        async with Story(pairs=("A", "B")).played() as story:
+            story.exchange.answer = lambda pair: say("refused", pair=pair, words="unknown")
+            await story.until(lambda: "waiting" in story.states)
+
+            assert ["connecting", "refused", "refused", "waiting"] == story.states
 
     run(tale())
 
