@@ -69,7 +69,7 @@ def stored_trades(
         intake = Intake(_FirstStage(flow_of(root) or FlowSettings()))
         for block, position in read_days(journal, exchange):
             for frame in intake.take(block).frames:
-                if not len(frame) or not wanted(frame.exchange, frame.pair):
+                if frame.kind != TRADES.name or not len(frame) or not wanted(frame.exchange, frame.pair):
                     continue
                 fresh = known.setdefault((frame.exchange, frame.pair), _Known()).fresh(frame)
                 if len(fresh):

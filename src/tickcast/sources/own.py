@@ -119,10 +119,12 @@ def read_blind(exchange: str, raw: bytes) -> Blind:
 def history(part: Part, *, live: bool) -> bytes:
     """History as a message: the venue's pages, unchanged, and of what they are all there is.
 
-    Pages are JSON on one line: a page with line breaks between its tokens is taken apart and put together again.
+    A page may tell of more than was wanted: rows after `to_ms` are not taken from it. Pages are JSON on one line: a page with line breaks between its tokens is taken apart and put together again.
     """
     head: dict[str, Any] = {"tickcast": "history", "what": part.what, "pair": part.pair, "seconds": part.seconds}
-    head |= {"from_ms": part.from_ms, "to_ms": part.to_ms, "fetched_ms": part.fetched_ms, "live": live}
+    times = part.rows.get("timestamp_ms", part.rows.get("window_start_ms"))
+    to_ms = max(part.to_ms, int(times[-1]) if times is not None and len(times) else 0)  # no row of it is left out
+    head |= {"from_ms": part.from_ms, "to_ms": to_ms, "fetched_ms": part.fetched_ms, "live": live}
     pages = [msgspec.json.format(page, indent=-1) if b"\n" in page or b"\r" in page else page for page in part.pages]
     return msgspec.json.encode(head)[:-1] + b',"pages":[' + b",".join(pages) + b"]}"
 
@@ -147,6 +149,7 @@ def read_history(exchange: str, raw: bytes) -> Fetched:
     order = np.lexsort([columns[name] for name in reversed(names)])
     first = np.ones(len(order), dtype=np.bool_)
     first[1:] = columns[names[0]][order][1:] != columns[names[0]][order][:-1]
+    first &= columns["timestamp_ms" if is_trades else "window_end_ms"][order] <= message.to_ms
     columns = {name: column[order[first]] for name, column in columns.items()}
     if is_trades:
         columns["recv_ms"] = np.full(int(first.sum()), message.fetched_ms)
