@@ -73,6 +73,10 @@ class Held:
         self.trades = sum(one.first_id != NO_TRADE for one in self._waiting)
         self.since_s = min((one.since_s for one in self._waiting), default=math.inf)
 
+    def older_than(self, moment_s: float) -> int:
+        """How many must go out so that none waits that came before that moment."""
+        return max((at for at, one in enumerate(self.in_order(), 1) if one.since_s <= moment_s), default=0)
+
     def first_trade(self) -> Waiting | None:
         """The trade before which the hole is."""
         return next(self._trades(), None)

@@ -144,6 +144,12 @@ class Holes:
                     given_up.append(hole)
         return given_up
 
+    def forget(self, from_ms: int, to_ms: int) -> list[Hole]:
+        """Nothing of that time can be had any more."""
+        gone = [hole for hole in self._open if from_ms <= hole.from_ms and hole.to_ms < to_ms]
+        self._open = [hole for hole in self._open if hole not in gone]
+        return gone
+
     def _fill(self, firsts: Ints, lasts: Ints, times: Ints) -> Filled:
         """Take ids away from the holes; `firsts` and `lasts` ascend."""
         filled = Filled()

@@ -53,7 +53,7 @@ class Joiner:
         self._last_id = -1
         self._held = Held()
         self._doubt = self._holding = True
-        self._suspected = self._mending = self._subscribed = False
+        self._suspected = self._mending = self._subscribed = self._unlinked = self._blind = False
         self._life = 0  # its stream's; what was asked for in an earlier one proves nothing in this one
         self._asked: Want | None = None
         self._due_s, self._tries = 0.0, 0
@@ -103,9 +103,11 @@ class Joiner:
         if first >= 0 and last < self.next_id:
             self._pass(one, now_s)
             return [message]
+        self._unlinked = first < 0
         follows = self._follows(first)
         if self._holding:
             self._held.add(one)
+            self._due_s = min(self._due_s, now_s + self.limits.reorder_s)
             return self._settle(now_s) if follows else self._bounded(now_s)
         if first < 0 and self._doubt:
             return [message]  # it proves nothing, and history is asked for what came after the last one that did
@@ -134,13 +136,13 @@ class Joiner:
     def cut(self) -> None:
         """Its connection went away: what comes next may not be what came next."""
         self.live, self._doubt, self._holding, self._suspected = False, True, True, False
-        self._subscribed = False
+        self._subscribed = self._blind = False
         self._life += 1
 
     def subscribed(self, now_s: float, venue_ms: int) -> list[Out]:
         """Its stream stands; `venue_ms` is where a pair begins of which nothing is known."""
         self._subscribed = self.caught_up = True
-        self._due_s, self._tries = now_s, 0
+        self._due_s, self._tries = now_s + self.limits.audit_s, 0
         if not self.last_ms:
             self.last_ms = self.proven_ms = venue_ms
             self._doubt = False
@@ -150,7 +152,7 @@ class Joiner:
         """Its connection lost messages of nobody knows which pair."""
         subscribed = self._subscribed
         self.cut()
-        self._subscribed, self._due_s, self._tries = subscribed, now_s, 0
+        self._subscribed, self._due_s, self._tries = subscribed, now_s + self.limits.audit_s, 0
 
     def suspect(self, now_s: float) -> None:
         """It is silent beside its usual pace: nothing waits, but nothing proves its time until history was asked."""
@@ -165,25 +167,30 @@ class Joiner:
 
     def flush(self, now_s: float) -> list[Out]:
         """The end: nothing waits any longer."""
-        return self._release(now_s) if self.held else []
+        return self._release(now_s, len(self._held)) if self.held else []
 
     def tick(self, now_s: float) -> list[Out]:
         """Time went by: what waited for too long goes out."""
-        return self._release(now_s) if now_s - self._held.since_s >= self.limits.hold_s else []
+        if now_s - self._held.since_s < self.limits.hold_s:
+            return []
+        return self._release(now_s, self._held.older_than(now_s - self.limits.hold_s))
 
     # ---- what history says
 
-    def want(self, now_s: float) -> Want | None:
-        """What to fetch now, if anything; one thing at a time: `done` or `failed` must follow."""
+    def want(self, now_s: float, *, holes: bool = True) -> Want | None:
+        """What to fetch now, if anything; one thing at a time: `done` or `failed` must follow.
+
+        Without `holes` only what is urgent: messages wait for it, or a proof.
+        """
         if self._asked is not None:
             return None
         life = self._life if self._subscribed else -1
         if now_s >= self._due_s and self._asks_onward():
             after = After(self.last_ms, self._last_id)
-            if self.next_id == UNKNOWN and self._last_id >= 0:
+            if self._unlinked:
                 after = After(self.last_ms - self.limits.overlap_ms)
             self._asked = Want(after, 0, life, self.next_id, suspected=self._suspected)
-        elif (hole := self.holes.due(now_s)) is not None:
+        elif holes and (hole := self.holes.due(now_s)) is not None:
             from_ms, until_ms = _whole(hole, self.limits.align_ms)
             for other in self.holes:
                 if other.due_s <= now_s and from_ms <= other.from_ms <= until_ms:
@@ -214,9 +221,17 @@ class Joiner:
         """Its answers have ended."""
         self._ended(want, now_s, 0.1)
 
-    def failed(self, want: Want, now_s: float) -> None:
-        """Nobody answered."""
+    def failed(self, want: Want, now_s: float, *, forgotten: bool = False) -> None:
+        """Nobody answered; or it is `forgotten`: the venue does not keep so much."""
+        if forgotten and not want.urgent:
+            self._give_up(self.holes.forget(want.after.timestamp_ms, want.until_ms))
         self._ended(want, now_s, 1.0)
+
+    def hole_inside(self, older: Span, newer: Span, now_s: float) -> None:
+        """One message holds both, and lacks what is between them."""
+        if older.last_id >= self.next_id and 0 <= older.last_id < newer.first_id - 1:
+            ids = (older.last_id + 1, newer.first_id - 1)
+            self._open_hole(*ids, (older.last_ms, newer.first_ms), now_s + self.limits.hold_s)
 
     def _ended(self, want: Want, now_s: float, wait_s: float) -> None:
         self._asked = None
@@ -277,10 +292,9 @@ class Joiner:
         return int((lasts - np.maximum(firsts, next_id) + 1).sum())
 
     def _take_unlinked(self, part: Part) -> int:
-        ids, times = part.rows["trade_id"], part.rows["timestamp_ms"]
-        fresh = int(((times > self.last_ms) | ((times == self.last_ms) & (ids > self._last_id))).sum())
-        if fresh:
-            self._last_id, self.last_ms = int(ids[-1]), int(times[-1])
+        times = part.rows["timestamp_ms"]
+        fresh = int((times > self.last_ms).sum())
+        self.last_ms = max(self.last_ms, int(times.max())) if fresh else self.last_ms
         return fresh
 
     def _is_young(self, part: Part) -> bool:
@@ -341,25 +355,24 @@ class Joiner:
 
     def _bounded(self, now_s: float) -> list[Out]:
         full = len(self._held) >= self.limits.held_max or self.limits.hold_s <= 0
-        return self._release(now_s) if full else []
+        return self._release(now_s, len(self._held)) if full else []
 
-    def _release(self, now_s: float) -> list[Out]:
-        """It took too long: all that waits goes out; what is missing stays a hole, or in doubt."""
+    def _release(self, now_s: float, count: int) -> list[Out]:
+        """It took too long: so many go out all the same; what is missing before them stays a hole, or in doubt."""
         out: list[Out] = []
-        told = False
-        newest_ms = max((one.last_ms for one in self._held.in_order()), default=0)
-        for one in self._held.in_order():
-            if self._doubt and one.doubted and not told and self.last_ms:
-                told = True
+        waiting = self._held.in_order()[:count]
+        newest_ms = max((one.last_ms for one in waiting), default=0)
+        for one in waiting:
+            if self._doubt and one.doubted and not self._blind and self.last_ms:
+                self._blind = True
                 out.append(Unseen(max(self.last_ms, self.proven_ms)))
             if one.first_id != NO_TRADE:
                 self._pass(one, now_s, newest_ms)
             out.append(one.message)
-        self._held.drop(len(self._held))
-        self._holding = self._doubt and not self._subscribed
-        if not self._doubt:
-            self._trust()
-        return out
+        self._held.drop(count)
+        if not self.held:
+            self._holding = self._doubt and not self._subscribed
+        return out + self._settle(now_s)
 
     def _trust(self) -> None:
         self._doubt = self._suspected = self._holding = False

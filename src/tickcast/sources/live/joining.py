@@ -37,6 +37,8 @@ class Limits(NamedTuple):
     held_max: int = 20_000
     reorder_s: float = 0.15
     """What is missing may only be late: history is not asked before."""
+    audit_s: float = 0.5
+    """After a cut a busy pair's next trade tells whether anything is missing: only quiet ones need to be asked for."""
     align_ms: int = 60_000
     """The longest window: what comes late begins and ends on a whole one, so that closed windows can be made anew."""
     young_ms: int = 30_000

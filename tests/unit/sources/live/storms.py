@@ -97,7 +97,7 @@ class Run:
         self.out: list[Any] = []
         self.heard: list[bytes] = []
         known = self._known()
-        limits = Limits(hold_s=storm.hold_s, align_ms=ALIGN_MS, young_ms=5000)
+        limits = Limits(hold_s=storm.hold_s, align_ms=ALIGN_MS, young_ms=5000, audit_s=0.2)
         self.joiner = Joiner(PAIR, known, self.market[0].ms if storm.from_start else 0, limits)
         self._asked_at: dict[int, Gatherer] = {}
         self._order = itertools.count()
@@ -192,7 +192,7 @@ class Run:
             return
         first = one.first if self.storm.linked else -1
         message = self._message(b"%d %d" % (one.first, one.last))
-        span = Span(PAIR, first, one.last, one.ms, one.ms)
+        span = Span(PAIR, first, one.last if self.storm.linked else -1, one.ms, one.ms)
         self._keep([message] if self.joiner.flows(span) else self.joiner.hear(self.now_s, message, span))
 
     def _quote(self) -> None:

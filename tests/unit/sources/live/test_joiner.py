@@ -57,7 +57,7 @@ def names(out: list[Any]) -> list[str]:
 def a_live_one(last: int = 4, limits: Limits | None = None) -> Joiner:
     joiner = Joiner(PAIR, known(last), limits=limits)
     joiner.subscribed(0.0, 0)
-    want = joiner.want(0.0)
+    want = joiner.want(0.5)
     assert want is not None
     joiner.part(want, rows(1, 0), 0.0)
     joiner.done(want, 0.0)
@@ -210,8 +210,8 @@ def test_after_a_cut_nothing_is_proven_until_history_was_asked() -> None:
 
     assert (False, None) == (joiner.live, joiner.want(5))
     joiner.subscribed(5, 0)
-    want = wanted(joiner, 5)
-    out = joiner.part(want, rows(1, 0), 5.2)
+    want = wanted(joiner, 5.5)
+    out = joiner.part(want, rows(1, 0), 5.6)
     assert (["history of nothing"], [True], True) == (names(out), [one.live for one in out], joiner.live)  # type: ignore[union-attr]
 
 
@@ -232,7 +232,7 @@ def test_what_waited_before_a_cut_proves_nothing_about_what_came_after() -> None
     hear(joiner, 1, 7)
     joiner.cut()
     joiner.subscribed(2, 0)
-    want = wanted(joiner, 2)
+    want = wanted(joiner, 2.5)
 
     assert ["history 5..6", "7"] == names(joiner.part(want, rows(5, 6, end=False), 2.1))
     assert not joiner.live
@@ -243,12 +243,12 @@ def test_what_waited_before_a_cut_proves_nothing_about_what_came_after() -> None
 def test_an_answer_asked_for_before_a_cut_proves_nothing_after_it() -> None:
     joiner = a_live_one()
     joiner.jumped(1)
-    want = wanted(joiner, 1)
-    joiner.jumped(1.1)
-    joiner.part(want, rows(1, 0), 1.2)
-    joiner.done(want, 1.2)
+    want = wanted(joiner, 1.5)
+    joiner.jumped(1.6)
+    joiner.part(want, rows(1, 0), 1.7)
+    joiner.done(want, 1.7)
 
-    assert (False, True) == (joiner.live, joiner.want(2) is not None)
+    assert (False, True) == (joiner.live, joiner.want(3) is not None)
 
 
 def test_recent_trades_sent_on_subscribing_may_close_the_hole_themselves() -> None:
@@ -343,7 +343,7 @@ def test_a_pair_that_never_traded_is_asked_for_by_time_after_a_cut() -> None:
     joiner.subscribed(0, 5000)
     joiner.cut()
     joiner.subscribed(9, 8000)
-    want = wanted(joiner, 9)
+    want = wanted(joiner, 9.5)
 
     assert After(5000, -1) == want.after
     assert ["history 3..4", "5"] == names(joiner.part(want, rows(3, 4), 9.1) + hear(joiner, 9.1, 5))
@@ -358,15 +358,15 @@ def test_ids_that_are_not_consecutive_join_by_time_alone() -> None:
     joiner.subscribed(0, 5000)
 
     def come(now_s: float, number: int, ms: int) -> list[Out]:
-        return joiner.hear(now_s, Message(0, "x", b"%d" % number), Span(PAIR, -1, number, ms, ms))
+        return joiner.hear(now_s, Message(0, "x", b"%d" % number), Span(PAIR, -1, -1, ms, ms))
 
     assert ["40", "17"] == names(come(1, 40, 6000) + come(1, 17, 6100))
     joiner.cut()
     joiner.subscribed(5, 0)
     assert [] == come(5, 90, 9000)
-    want = wanted(joiner, 5)
-    answer = part_of([Trade(88, 88, 8000), Trade(90, 90, 9000)], (6100, 9001), end=True, linked=False)
-    assert (After(6100, 17), ["history 88..90", "90"]) == (want.after, names(joiner.part(want, answer, 5.2)))
+    want = wanted(joiner, 5.5)
+    answer = part_of([Trade(88, 88, 8000), Trade(90, 90, 9000)], (4100, 9001), end=True, linked=False)
+    assert (After(4100), ["history 88..90", "90"]) == (want.after, names(joiner.part(want, answer, 5.2)))
     assert joiner.live
 
 
