@@ -6,11 +6,16 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tickcast.cli.main import COMMANDS, parser_for
+from tickcast.clock import NS_PER_MS, SystemClock
+from tickcast.runners.exchange import ExchangeProcess
+from tickcast.sources.simulated.exchange.settings import UNLIMITED, ExchangeSettings, market_before
+from tickcast.sources.simulated.settings import MarketSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("README.md",)
@@ -22,22 +27,35 @@ def commands_of(page: str) -> list[str]:
     return [line.strip() for block in FENCE.findall(text) for line in block.splitlines() if line.strip()]
 
 
-def shortened(words: list[str]) -> list[str]:
-    """The same command, but for the demo, which must end by itself and not ask for a fixed port."""
+@pytest.fixture(scope="module")
+def venues() -> Iterator[str]:
+    """Exchanges on loopback, as the setting `endpoints` names them."""
+    live_ms = SystemClock().now_ns() // NS_PER_MS
+    market = market_before(MarketSettings(), live_ms, 12.0)
+    with ExchangeProcess(ExchangeSettings(market, live_from_ms=live_ms, limits=UNLIMITED)) as exchange:
+        yield ",".join(f"{name}={exchange.base(name)}" for name in ("binance", "coinbase", "kraken"))
+
+
+def shortened(words: list[str], venues: str) -> list[str]:
+    """The same command, but what runs for ever must end by itself, and the venues are ours."""
     if words[0] == "demo":
         return [*words, "--seconds", "2", "--speed", "30", "--port", "0"]
+    if words[0] == "up":
+        return [*words, "--seconds", "2", "--port", "0", "--endpoints", venues]
+    if words[0] == "backfill":
+        return [*words, "--endpoints", venues]
     return words
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_command_of_the_page_runs_as_written(page: str, tmp_path: Path) -> None:
+def test_every_command_of_the_page_runs_as_written(page: str, tmp_path: Path, venues: str) -> None:
     for line in commands_of(page):
         words = shlex.split(line)
         assert ["uv", "run"] == words[:2], line
         if words[2] in ("pytest", "python"):
             continue  # this suite; the benchmarks have a test of their own
         assert "tickcast" == words[2], line
-        command = [sys.executable, "-m", "tickcast", *shortened(words[3:])]
+        command = [sys.executable, "-m", "tickcast", *shortened(words[3:], venues)]
         ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
 
         assert ran.returncode == 0, f"{line}\n{ran.stdout[-2000:]}\n{ran.stderr[-2000:]}"

@@ -96,6 +96,7 @@ class System:
                 self._enter("recovering")
                 self.recovered = embedded.recover(lambda count: self._recovering())
                 origins = self._connect(held)
+                self.watch.pairs = tuple((name, pair) for name, pairs in origins.plan.items() for pair in pairs)
                 self._fetch_history(origins)
                 self._run_live(origins)
                 embedded.checkpoint()
