@@ -9,21 +9,27 @@ from typing import TYPE_CHECKING
 from tickcast.cli.common import add_json, print_json, say
 
 if TYPE_CHECKING:
+    from tickcast.sources.simulated.exchange.faults.kinds import Fault
     from tickcast.sources.simulated.exchange.settings import ExchangeSettings
 
 EPILOG = """examples:
   tickcast exchange
   tickcast exchange --port 9000 --pairs BTCUSDT,ETHUSDT --history-hours 48 --speed 10
   tickcast exchange --port 9000 --load 50000
+  tickcast exchange --fault stall,venue=binance,pair=BTCUSDT,after_s=10,seconds=30 --storm 7
 
 Each venue has its own base under one port, for example http://127.0.0.1:9000/binance: its WebSocket and REST paths are
 the real ones below that. What really happened: /truth/binance/BTCUSDT?from_ms=&to_ms= (JSON), and /status.
+Faults, also by POST /faults (GET lists them, DELETE takes them away); each has kind, venue, pair, channel (trades,
+quotes), after_s, seconds, count, chance, and what its line names:
 """
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """The command's flags."""
-    parser.epilog = EPILOG
+    from tickcast.sources.simulated.exchange.faults.kinds import KINDS
+
+    parser.epilog = EPILOG + "\n".join(f"  {name:<12} {kind.line}" for name, kind in KINDS.items())
     flag = parser.add_argument
     flag("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     flag("--port", type=int, default=0, metavar="N", help="port to listen on (default: any free one)")
@@ -36,6 +42,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     flag("--load", type=float, default=0.0, metavar="N", help="squeeze a busy market to N messages a second")
     flag("--no-limits", action="store_true", help="put up with any number of requests and connections")
     flag("--tls", metavar="CERT,KEY", help="speak TLS with this certificate and key (PEM files)")
+    flag("--fault", action="append", default=[], metavar="F", help="kind,name=value,... or JSON; may be given again")
+    flag("--storm", type=int, metavar="SEED", help="draw a storm of faults from this seed, and print it")
+    flag("--storm-seconds", type=float, default=60.0, metavar="N", help="how long the storm lasts (default: 60)")
     flag("--settings", metavar="FILE", help="all settings as JSON, not the flags above (-: a line of input)")
     flag("--parent", type=int, default=0, metavar="PID", help="end when this process is not the parent any more")
     add_json(parser)
@@ -47,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
     from tickcast.clock import SystemClock
     from tickcast.runners.exchange import serve
 
+    faults = faults_of(args, settings)
+
     def told(address: str, status: dict[str, object]) -> None:
         if args.json:
             print_json(
@@ -57,8 +68,22 @@ def run(args: argparse.Namespace) -> int:
                 print(f"{venue:<9} {address}/{venue}", flush=True)
 
     say("making the market's history")
-    serve(settings, SystemClock(), told, parent=args.parent)
+    serve(settings, SystemClock(), told, parent=args.parent, faults=faults)
     return 0
+
+
+def faults_of(args: argparse.Namespace, settings: ExchangeSettings) -> list[Fault]:
+    """The faults of the flags; a storm's are printed, so that they can be injected again one by one."""
+    from tickcast.sources.simulated.exchange.faults.kinds import lines_of, read_fault_flag
+    from tickcast.sources.simulated.exchange.faults.storms import storm
+
+    faults = [read_fault_flag(text) for text in args.fault]
+    if args.storm is not None:
+        names = [pair.name for pair in settings.market.pairs]
+        drawn = storm(args.storm, args.storm_seconds, venues=settings.venues, pairs=names)
+        say(f"storm {args.storm}:\n{lines_of(drawn).decode()}".rstrip())
+        faults += drawn
+    return faults
 
 
 def settings_of(args: argparse.Namespace) -> ExchangeSettings:

@@ -9,8 +9,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode
 from urllib.request import Request, urlopen
@@ -19,7 +19,11 @@ import msgspec
 
 from tickcast.clock import Clock
 from tickcast.errors import TickcastError
+from tickcast.sources.simulated.exchange.faults.kinds import Fault
 from tickcast.sources.simulated.exchange.settings import ExchangeSettings
+
+if TYPE_CHECKING:
+    from tickcast.sources.simulated.exchange.exchange import Exchange
 
 PARENT_LOOK_S = 0.5
 START_S = 180.0
@@ -35,14 +39,16 @@ class ExchangeError(TickcastError):
 Told = Callable[[str, dict[str, Any]], None]
 
 
-def serve(settings: ExchangeSettings, clock: Clock, told: Told, *, parent: int = 0) -> None:
+def serve(
+    settings: ExchangeSettings, clock: Clock, told: Told, *, parent: int = 0, faults: Sequence[Fault] = ()
+) -> None:
     """Listen until Ctrl-C, SIGTERM or the end of the parent; `told` gets the address and the first status."""
     from tickcast.sources.simulated.exchange.exchange import Exchange
 
-    asyncio.run(_serve(Exchange(settings, clock), told, parent))
+    asyncio.run(_serve(Exchange(settings, clock), told, parent, faults))
 
 
-async def _serve(exchange: Any, told: Told, parent: int) -> None:
+async def _serve(exchange: Exchange, told: Told, parent: int, faults: Sequence[Fault]) -> None:
     from tickcast.sources.simulated.exchange.server import Server
 
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
@@ -52,6 +58,7 @@ async def _serve(exchange: Any, told: Told, parent: int) -> None:
         except (NotImplementedError, ValueError):  # Windows, or another thread: then the handler of the command acts
             break
     async with Server(exchange) as server:
+        exchange.faults.inject(*faults)
         told(server.address, exchange.status())
         while not stop.is_set():
             try:
@@ -132,6 +139,20 @@ class ExchangeProcess:
     def ask(self, path: str, **query: Any) -> Any:
         """GET something as JSON: `/status`, `/faults`."""
         return self._call("GET", f"{path}?{urlencode(query)}" if query else path)
+
+    def inject(self, *faults: Fault) -> list[int]:
+        """Let faults begin; says their numbers."""
+        numbers: list[int] = self._call("POST", "/faults", list(faults))["numbers"]
+        return numbers
+
+    def storm(self, seed: int, seconds: float, *, pairs: Sequence[str] = ()) -> list[Fault]:
+        """Draw a storm and let it begin; says what it is made of."""
+        asked = {"seed": seed, "seconds": seconds, "pairs": list(pairs)}
+        return msgspec.convert(self._call("POST", "/storm", asked), list[Fault])
+
+    def calm(self) -> None:
+        """Take all faults away."""
+        self._call("DELETE", "/faults")
 
     def truth(self, venue: str, pair: str, from_ms: int = 0, to_ms: int = 0, *, aggregates: bool = False) -> Any:
         """What happened, as columns."""

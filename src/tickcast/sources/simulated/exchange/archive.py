@@ -43,7 +43,7 @@ class Archive:
     """The trades of one pair, from the oldest that is kept; times rise, ids rise, aggregates are consecutive.
 
     >>> archive = Archive()
-    >>> archive.append(*(np.array(column) for column in ([5, 5, 9], [1, 2, 3], [10, 10, 11], [1, 2, 3], [0, 0, 1])))
+    >>> _ = archive.append(*(np.array(column) for column in ([5, 5, 9], [1, 2, 3], [10, 10, 11], [1, 2, 3], [0, 0, 1])))
     >>> archive.all().aggregate.tolist()
     [1, 1, 2]
     >>> archive.between(0, 9).id.tolist()

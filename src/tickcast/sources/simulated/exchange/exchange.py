@@ -6,12 +6,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from tickcast.clock import Clock
 from tickcast.events import Columns
 from tickcast.sources.simulated.exchange import truth
+from tickcast.sources.simulated.exchange.faults.answers import Requests
+from tickcast.sources.simulated.exchange.faults.faults import Faults
+from tickcast.sources.simulated.exchange.faults.kinds import Fault
+from tickcast.sources.simulated.exchange.faults.storms import storm
 from tickcast.sources.simulated.exchange.hall import Hall
 from tickcast.sources.simulated.exchange.rest.answers import Answer, Asked
 from tickcast.sources.simulated.exchange.rest.binance import BinanceRest
@@ -58,12 +62,25 @@ class Exchange:
             self.world.listeners.append(teller.take)
             if self.world.newest is not None:
                 teller.take(self.world.newest)
+        self.faults = Faults(self.world, self.halls, clock, settings.seed)
+        self.requests = Requests(self.faults.board, self.world)
 
     def tick(self) -> None:
         """Tell everyone what has happened since the last time."""
         now_us, real_s = self.world.now_us(), self.clock.monotonic_s()
+        self.faults.turn()
         for hall in self.halls.values():
             hall.tick(now_us, real_s)
+
+    def storm(
+        self, seed: int, seconds: float, *, venues: Sequence[str] = (), pairs: Sequence[str] = ()
+    ) -> tuple[Fault, ...]:
+        """Draw a storm and let it begin now; says what it is made of."""
+        drawn = storm(
+            seed, seconds, venues=venues or tuple(self.halls), pairs=pairs or [pair.name for pair in self.world.pairs]
+        )
+        self.faults.inject(*drawn)
+        return drawn
 
     def truth(self, venue: str, pair: str, from_ms: int = 0, to_ms: int = 0, *, aggregates: bool = False) -> Columns:
         """All trades of a pair that happened in [from_ms, to_ms), whatever was told of them; KeyError: no such pair."""

@@ -26,8 +26,16 @@ class Bending(Protocol):
         """Send these messages, bent."""
         ...
 
-    def revive(self, link: Link, streams: list[int]) -> None:
+    def revive(self, session: Session, streams: list[int]) -> None:
         """These streams were subscribed anew on this connection."""
+        ...
+
+    def entered(self, session: Session) -> None:
+        """A connection was opened."""
+        ...
+
+    def deaf(self) -> bool:
+        """Whether what a client says now is not heard."""
         ...
 
 
@@ -71,6 +79,8 @@ class Hall:
         """A session begins; what was before it is not told to it."""
         self.tick(self.world.now_us(), session.opened_s)
         self.sessions.append(session)
+        if self.faults is not None:
+            self.faults.entered(session)
         self.opened += 1
 
     def leave(self, session: Session) -> None:

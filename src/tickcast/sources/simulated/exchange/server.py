@@ -17,14 +17,16 @@ from aiohttp import WSMsgType, web
 
 from tickcast.errors import ConfigError
 from tickcast.sources.simulated.exchange import truth
+from tickcast.sources.simulated.exchange.control import Control
 from tickcast.sources.simulated.exchange.exchange import Exchange
+from tickcast.sources.simulated.exchange.faults.answers import Torn
 from tickcast.sources.simulated.exchange.hall import Hall
 from tickcast.sources.simulated.exchange.rest.answers import Answer, Asked
 from tickcast.sources.simulated.exchange.rest.bulk import Day, pack
 from tickcast.sources.simulated.exchange.sockets.binance import BinanceSession
 from tickcast.sources.simulated.exchange.sockets.coinbase import CoinbaseSession
 from tickcast.sources.simulated.exchange.sockets.kraken import KrakenSession
-from tickcast.sources.simulated.exchange.sockets.link import Link
+from tickcast.sources.simulated.exchange.sockets.link import Link, reset
 from tickcast.sources.simulated.exchange.sockets.session import Session
 
 SHUTDOWN_S = 1.0
@@ -63,9 +65,8 @@ class Server:
         settings = self.exchange.settings
         self._runner = web.AppRunner(self._app(), access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_S)
         await self._runner.setup()
-        site = web.TCPSite(
-            self._runner, settings.host, settings.port, ssl_context=_tls(settings.tls_cert, settings.tls_key)
-        )
+        context = _tls(settings.tls_cert, settings.tls_key, self.exchange.requests.no_handshake)
+        site = web.TCPSite(self._runner, settings.host, settings.port, ssl_context=context)
         try:
             await site.start()
         except OSError as error:
@@ -95,6 +96,7 @@ class Server:
             app.router.add_get(f"/{venue}/{{path:.*}}", self._venue)
         app.router.add_get("/status", self._status)
         app.router.add_get("/truth/{venue}/{pair:.+}", self._truth)
+        Control(self.exchange).add_to(app)
         return app
 
     async def _status(self, request: web.Request) -> web.Response:  # noqa: ARG002
@@ -119,7 +121,11 @@ class Server:
         now_us = self.exchange.world.now_us()
         real_s = self.exchange.clock.monotonic_s()
         asked = Asked(path, request.query, request.remote or "", now_us, now_us, real_s)
-        return respond(await self._answer(venue, asked))
+        bent = self.exchange.requests.before(venue, asked)
+        if bent.delay_s:
+            await asyncio.sleep(bent.delay_s)
+        answer = bent.answer or await self._answer(venue, bent.asked)
+        return await respond(request, self.exchange.requests.after(venue, asked, answer))
 
     async def _answer(self, venue: str, asked: Asked) -> Answer:
         if venue == "binance" and asked.path.startswith("/data/"):
@@ -135,6 +141,11 @@ class Server:
         opens = _SESSIONS[venue](path, request.query.get("streams", ""))
         if opens is None:
             return web.Response(status=404, text="404 page not found\n")
+        refused = self.exchange.requests.door(venue)
+        if refused is not None:
+            if not refused.status:
+                reset(request.transport)
+            return web.Response(body=refused.body, status=refused.status or 503, headers=dict(refused.headers))
         if not hall.connects.take(real_s):
             wait_s = ceil(hall.connects.wait_s(real_s))
             return web.Response(status=429, text="Too Many Requests", headers={"Retry-After": str(wait_s)})
@@ -162,6 +173,8 @@ class Server:
             if link.muted or link.closing:
                 continue
             if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+                if session.hall.faults is not None and session.hall.faults.deaf():
+                    continue
                 raw = message.data.encode() if message.type == WSMsgType.TEXT else message.data
                 session.heard(raw, clock.monotonic_s())
             elif message.type == WSMsgType.PING and session.allowed(clock.monotonic_s()):
@@ -189,17 +202,33 @@ _SESSIONS: dict[str, Callable[[str, str], Opens | None]] = {
 }
 
 
-def respond(answer: Answer) -> web.Response:
-    """An answer as aiohttp wants it."""
-    return web.Response(body=answer.body, status=answer.status, headers=dict(answer.headers), content_type=answer.type)
+async def respond(request: web.Request, torn: Torn) -> web.StreamResponse:
+    """An answer as aiohttp wants it; one that is shorter than it promised ends with its connection."""
+    answer = torn.answer
+    if torn.promised == len(answer.body):
+        headers = dict(answer.headers)
+        return web.Response(body=answer.body, status=answer.status, headers=headers, content_type=answer.type)
+    response = web.StreamResponse(status=answer.status, headers=dict(answer.headers))
+    response.content_type, response.content_length = answer.type, torn.promised
+    await response.prepare(request)
+    await response.write(answer.body)
+    if request.transport is not None:
+        request.transport.close()
+    return response
 
 
-def _tls(cert: str, key: str) -> ssl.SSLContext | None:
+def _tls(cert: str, key: str, broken: Callable[[], bool]) -> ssl.SSLContext | None:
+    """TLS with that certificate, whose handshakes fail while it is `broken`."""
     if not cert:
         return None
+
+    def fail(_: object, __: str | None, ___: object) -> int | None:
+        return ssl.ALERT_DESCRIPTION_HANDSHAKE_FAILURE if broken() else None
+
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
         context.load_cert_chain(cert, key)
     except (OSError, ssl.SSLError) as error:
         raise ConfigError("tls", f"{cert} and {key} can not be used ({error})", "name a PEM file of each") from error
+    context.sni_callback = fail
     return context

@@ -136,6 +136,15 @@ class World:
                 return found
         return self._rows_before[pair]
 
+    def pair_named(self, name: str) -> int:
+        """Which pair any venue calls so; -1: none."""
+        found = (
+            at
+            for at, each in enumerate(self.names)
+            if name in (self.pairs[at].name, each.binance, each.coinbase, each.kraken)
+        )
+        return next(found, -1)
+
     def pair_at(self, venue: str, name: str) -> int:
         """Which pair a venue calls so; -1: none."""
         return next((at for at, each in enumerate(self.names) if each.of(venue) == name), -1)

@@ -79,7 +79,7 @@ class BinanceSession(Session):
     def resubscribed(self, names: list[str]) -> None:
         """A stalled pair goes on where it is asked for anew."""
         if self.hall.faults is not None:
-            self.hall.faults.revive(self.link, self._streams(names))
+            self.hall.faults.revive(self, self._streams(names))
 
     def _streams(self, names: list[str]) -> list[int]:
         low = {name.lower(): at for name, at in self.hall.streams.items()}

@@ -70,7 +70,7 @@ class CoinbaseSession(Session):
         streams = self._streams(channel, products)
         self.mask[streams] = True
         if self.hall.faults is not None:
-            self.hall.faults.revive(self.link, streams)
+            self.hall.faults.revive(self, streams)
         for pair in dict.fromkeys(self._known[product] for product in fresh):
             (self._snapshot if channel == "market_trades" else self._ticker_snapshot)(pair)
 

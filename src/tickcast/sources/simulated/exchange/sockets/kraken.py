@@ -87,7 +87,7 @@ class KrakenSession(Session):
             stream = CHANNELS[channel] * len(self.hall.names) + self.hall.streams[symbol]
             self.mask[stream] = on
             if on and self.hall.faults is not None:
-                self.hall.faults.revive(self.link, [stream])
+                self.hall.faults.revive(self, [stream])
 
     def _echo(self, channel: str, params: dict[str, Any]) -> dict[str, Any]:
         if channel == "ticker":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from collections.abc import Callable
 
 from tickcast.sources.simulated.exchange.sockets.frames import PING, PONG, close_frame, frame, text_frame
 
@@ -27,16 +28,54 @@ class Link:
         """It was cut because its reader was too far behind."""
         self.pongs: list[bytes] = []
         self._backlog_bytes = backlog_bytes
+        self._largest = 0  # a single write may be larger than the backlog
+        self._dripping = False
+        self._drops = bytearray()
+        self._allowed = 0.0
 
     def write(self, data: bytes, messages: int = 0) -> None:
         """Send whole frames."""
         if self.muted or self.closing or self.transport.is_closing():
             return
         self.messages += messages
-        self.transport.write(data)
-        if self.transport.get_write_buffer_size() > self._backlog_bytes:
+        self._largest = max(self._largest, len(data))
+        if self.dripping or self._drops:
+            self._drops += data
+        else:
+            self.transport.write(data)
+        if len(self._drops) + self.transport.get_write_buffer_size() > self._backlog_bytes + self._largest:
             self.slow = True
             self.reset()
+
+    def drip(self, count: float) -> None:
+        """While bytes trickle: let so many of them go."""
+        self._allowed += count
+        whole = int(self._allowed)
+        if whole and self._drops and not self.muted:
+            self.transport.write(bytes(self._drops[:whole]))
+            del self._drops[:whole]
+        self._allowed -= whole
+
+    @property
+    def dripping(self) -> bool:
+        """Whether bytes trickle now."""
+        return self._dripping
+
+    @dripping.setter
+    def dripping(self, on: bool) -> None:
+        self._dripping = on
+        if not on and self._drops:
+            if not self.muted and not self.transport.is_closing():
+                self.transport.write(bytes(self._drops))
+            self._drops.clear()
+
+    def mute(self) -> None:
+        """Never say anything again, and keep the connection."""
+        self.muted = True
+
+    def later(self, seconds: float, act: Callable[[], None]) -> None:
+        """Do something to it in real seconds, by the loop's clock."""
+        asyncio.get_running_loop().call_later(seconds, act)
 
     def say(self, payload: bytes) -> None:
         """Send one text message."""

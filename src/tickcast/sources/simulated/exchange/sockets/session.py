@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from tickcast.sources.simulated.exchange.hall import Hall
 from tickcast.sources.simulated.exchange.limits import Window
@@ -28,6 +29,7 @@ class Session:
         self.opened_s = self.beaten_s = self.said_s = real_s
         self.mask = np.zeros(KINDS * len(hall.world.pairs), np.bool_)
         """The streams it wants."""
+        self._stalled: NDArray[np.bool_] | None = None
         self._sends = Window(self.sends_per_s, 1.0)
 
     def opened(self) -> None:
@@ -53,7 +55,8 @@ class Session:
 
     def tell(self, told: Told, real_s: float) -> None:
         """Send what it wants of what is due."""
-        wanted = self.mask[told.streams]
+        mask = self.mask if self._stalled is None else self.mask & ~self._stalled
+        wanted = mask[told.streams]
         if not wanted.any():
             return
         picks = None if wanted.all() else np.flatnonzero(wanted).tolist()
@@ -71,6 +74,16 @@ class Session:
         else:
             frames = told.frames
             self.link.write(b"".join([frames[i] for i in picks]), len(picks))
+
+    def stall(self, streams: list[int], stalled: bool) -> None:
+        """Stop telling some streams, or go on."""
+        if self._stalled is None:
+            if not stalled:
+                return
+            self._stalled = np.zeros_like(self.mask)
+        self._stalled[streams] = stalled
+        if not self._stalled.any():
+            self._stalled = None
 
     def texts(self, told: Told, picks: list[int] | None) -> list[bytes]:
         """The messages as this connection gets them."""
