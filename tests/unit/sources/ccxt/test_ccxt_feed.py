@@ -214,6 +214,25 @@ def test_a_quiet_pair_moves_on_with_its_exchange_and_stops_when_the_connection_i
     assert heard.marks("alive")[-1]["venue_ms"] <= time.time_ns() // 1_000_000
 
 
+def test_a_pair_in_doubt_has_no_proof_of_time_though_its_connection_lives(venue: SmallVenue) -> None:
+    """After a cut, with no pages to be had: the pair with trades goes on, marked; the quiet one waits for proof."""
+    with Listening(venue, hold_ms=300).open() as heard:
+        heard.until(lambda: bool(heard.marks("alive")) and set(PAIRS) == set(heard.marks("alive")[-1]["pairs"]))
+        venue.refuses_pages = True
+        venue.cut()
+        heard.until(lambda: all(pair.state == "down" for pair in heard.feed.status().pairs))
+        before = len(heard.marks("alive"))
+        heard.until(lambda: venue.subscribed("BTCUSDT") and venue.subscribed("ETHUSDT"))
+        venue.trade("BTCUSDT")
+        heard.until(lambda: len(heard.marks("alive")) > before + 3)
+        proven = {pair for mark in heard.marks("alive")[before:] for pair in mark["pairs"]}
+        venue.refuses_pages = False
+        heard.until(lambda: set(PAIRS) == set(heard.marks("alive")[-1]["pairs"]))
+
+    assert {"BTC/USDT"} == proven
+    assert ["BTC/USDT"] == [mark["pair"] for mark in heard.marks("blind")]
+
+
 def test_a_symbol_that_stalls_inside_a_living_connection_is_found(
     venue: SmallVenue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
