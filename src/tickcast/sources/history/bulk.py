@@ -13,6 +13,7 @@ import re
 import tempfile
 import zipfile
 import zlib
+from bisect import bisect_left
 from collections.abc import AsyncGenerator, Iterator
 from datetime import UTC, datetime
 from typing import IO
@@ -49,13 +50,15 @@ class BulkDays:
     def __init__(self, rest: RestHistory) -> None:
         self.rest = rest
 
-    async def parts(self, what: str, pair: str, seconds: int, day_ms: int) -> AsyncGenerator[Part]:
-        """All of one UTC day, oldest first."""
+    async def parts(
+        self, what: str, pair: str, seconds: int, day_ms: int, align_ms: int = 60_000
+    ) -> AsyncGenerator[Part]:
+        """All of one UTC day, oldest first, in whole windows where those are not too large for a part."""
         path = bulk_path(what, pair, seconds, _day(day_ms))
         with tempfile.TemporaryFile(prefix="tickcast-") as file:
             await self._fetch(path, pair, file)
             try:
-                for part in _parts(file, what, pair, seconds, day_ms):
+                for part in _parts(file, what, pair, seconds, day_ms, align_ms):
                     yield part._replace(fetched_ms=self.rest.our_ms())
             except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, WireError) as exc:
                 raise HistoryError(
@@ -100,17 +103,17 @@ class BulkDays:
         return answer.body
 
 
-def _parts(file: IO[bytes], what: str, pair: str, seconds: int, day_ms: int) -> Iterator[Part]:
-    """Parts that end where a millisecond ends, so that none is told in halves."""
+def _parts(file: IO[bytes], what: str, pair: str, seconds: int, day_ms: int, align_ms: int) -> Iterator[Part]:
+    """Parts that end where a window or at least a millisecond ends, so that none is told in halves."""
     from_ms, end_ms = day_ms, day_ms + DAY_MS
-    for lines, next_ms in _cut(_lines(file), by_time=what == TRADES.name):
+    for lines, next_ms in _cut(_lines(file), align_ms if what == TRADES.name else 0):
         page = msgspec.json.encode("".join(lines))
         rows = read_page("binance", what, pair, seconds, page)
         times = rows["timestamp_ms" if what == TRADES.name else "window_start_ms"]
         last_ms = int(times.max()) if len(times) else from_ms
         if len(times) and not day_ms <= int(times.min()) <= last_ms < end_ms:
             raise WireError("binance/page", f"has rows of another day than {_day(day_ms)}", "it was not used")
-        to_ms = end_ms if next_ms is None else max(from_ms, next_ms if next_ms >= 0 else last_ms + seconds * 1000)
+        to_ms = end_ms if next_ms is None else next_ms if next_ms >= 0 else last_ms + seconds * 1000
         yield Part(what, pair, seconds, from_ms, to_ms, (page,), rows, False)
         from_ms = to_ms
     if from_ms == day_ms:  # a file without a line: a day without a trade
@@ -118,27 +121,25 @@ def _parts(file: IO[bytes], what: str, pair: str, seconds: int, day_ms: int) -> 
         yield Part(what, pair, seconds, day_ms, end_ms, (b'""',), empty, False)
 
 
-def _cut(lines: Iterator[str], *, by_time: bool) -> Iterator[tuple[list[str], int | None]]:
-    """Some lines, and the time of the first one after them: None where there is none, -1 where it was not looked at."""
+def _cut(lines: Iterator[str], align_ms: int) -> Iterator[tuple[list[str], int | None]]:
+    """Some lines, and up to which time they are all there are: None for the last ones, -1 for lines of candles."""
     held: list[str] = []
     for line in lines:
         held.append(line)
         if len(held) <= LINES_MAX:
             continue
-        at = _same_ms_from(held) if by_time else len(held) - 1
-        at = at or len(held) - 1  # all of one millisecond: it has to be told in halves
-        yield held[:at], _line_ms(held[at]) if by_time else -1
+        at, until_ms = len(held) - 1, -1
+        if align_ms:
+            for step_ms in (align_ms, 1):
+                until_ms = _line_ms(held[-1]) // step_ms * step_ms
+                at = bisect_left(held, until_ms, key=_line_ms)
+                if at:
+                    break
+            at = at or len(held) - 1  # all of one millisecond: it has to be told in halves
+        yield held[:at], until_ms
         held = held[at:]
     if held:
         yield held, None
-
-
-def _same_ms_from(lines: list[str]) -> int:
-    """The first of the lines at the end that share the last one's millisecond."""
-    last_ms, at = _line_ms(lines[-1]), len(lines) - 1
-    while at > 0 and _line_ms(lines[at - 1]) == last_ms:
-        at -= 1
-    return at
 
 
 def _line_ms(line: str) -> int:
@@ -156,6 +157,9 @@ def _lines(file: IO[bytes]) -> Iterator[str]:
         if len(names) != 1:
             raise WireError("binance/page", f"has {len(names)} tables where one was expected", "it was not used")
         with archive.open(names[0]) as table, io.TextIOWrapper(table, "ascii", errors="replace") as text:
+            first = text.readline(_LINE_BYTES_MAX)
+            if first[:1].isdigit():  # else it is a header
+                yield first
             while line := text.readline(_LINE_BYTES_MAX):
                 yield line
 

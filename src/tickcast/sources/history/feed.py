@@ -22,11 +22,14 @@ from tickcast.sources.history.bulk import BulkDays, DayMissing
 from tickcast.sources.history.contract import After, HistoryError, Part
 from tickcast.sources.history.rest import RestHistory
 from tickcast.sources.history.steps import NotKept
+from tickcast.sources.live.parts import Gatherer
 
 PAIRS_AT_ONCE = 3
 WAITING_MAX = 4
 """Messages that may wait to be polled; the fetching waits then."""
 CLOSE_S = 2.0
+BYTES_WANTED = 1 << 19
+"""Pages of trades are told together until they are so large and hold whole windows."""
 
 
 class Wanted(NamedTuple):
@@ -41,6 +44,8 @@ class Wanted(NamedTuple):
     to_ms: int
     fetched: Mapping[str, Sequence[tuple[int, int]]] = {}
     """By pair, spans that were fetched earlier."""
+    align_ms: int = 60_000
+    """The longest window that is made of the trades: a message ends where one ends, as far as its size allows."""
 
 
 class Segment(NamedTuple):
@@ -156,7 +161,7 @@ class BackfillFeed:
         what, seconds = self.wanted.what, self.wanted.seconds
         if segment.bulk and self._days is not None:
             try:
-                await self._tell(self._days.parts(what, pair, seconds, segment.from_ms), segment)
+                await self._tell(self._days.parts(what, pair, seconds, segment.from_ms, self.wanted.align_ms), segment)
                 return
             except DayMissing:
                 self.rest.note(f"{self.exchange} {pair}: no file of {utc_day(segment.from_ms)}, so REST is asked")
@@ -166,13 +171,21 @@ class BackfillFeed:
             await self._tell(self.rest.trades(pair, After(segment.from_ms), segment.to_ms), segment)
 
     async def _tell(self, parts: AsyncGenerator[Part], segment: Segment) -> None:
-        time = "window_start_ms" if self.wanted.what == CANDLES.name else "timestamp_ms"
-        async with aclosing(parts):
-            async for part in parts:
-                self._rows[part.pair] += int((part.rows[time] < segment.to_ms).sum())  # a last page may reach beyond
-                self._inside_ms[part.pair] = part.to_ms - segment.from_ms
-                message = Message(self.clock.now_ns(), self.exchange, own.history(part, live=False))
-                await self._told.put(message)
+        """Trades go out as whole windows: stages that are past them can make those anew from one message only."""
+        gatherer = Gatherer(self.wanted.align_ms, BYTES_WANTED) if self.wanted.what != CANDLES.name else None
+        try:
+            async with aclosing(parts):
+                async for part in parts:
+                    self._rows[part.pair] += len(next(iter(part.rows.values())))
+                    self._inside_ms[part.pair] = part.to_ms - segment.from_ms
+                    await self._put(gatherer.add(part) if gatherer else part)
+        finally:
+            if gatherer and not self._closed:
+                await self._put(gatherer.rest())
+
+    async def _put(self, part: Part | None) -> None:
+        if part is not None:
+            await self._told.put(Message(self.clock.now_ns(), self.exchange, own.history(part, live=False)))
 
     def _share(self, pair: str) -> float:
         whole_ms = sum(segment.to_ms - segment.from_ms for segment in self._segments[pair])
@@ -196,10 +209,11 @@ def segments(wanted: Wanted, fetched: Sequence[tuple[int, int]], now_ms: int, *,
     [(0.5, False), (1.0, True)]
     """
     found: list[Segment] = []
-    at_ms = wanted.from_ms
+    at_ms, align_ms = wanted.from_ms, wanted.align_ms
     for low_ms, high_ms in [*sorted(fetched), (wanted.to_ms, wanted.to_ms)]:
-        if low_ms > at_ms:
-            found += _in_days(at_ms, min(low_ms, wanted.to_ms), now_ms, bulk=bulk)
+        if low_ms > at_ms:  # a window that is known in part is fetched as a whole
+            from_ms, to_ms = at_ms - at_ms % align_ms, -(-low_ms // align_ms) * align_ms
+            found += _in_days(max(from_ms, wanted.from_ms), min(to_ms, wanted.to_ms), now_ms, bulk=bulk)
         at_ms = max(at_ms, high_ms)
         if at_ms >= wanted.to_ms:
             break

@@ -163,6 +163,7 @@ class TradesSteps:
         self._pages, self._rows = [], []
         if self.until_ms and to_ms >= self.until_ms:
             to_ms, reached_end, self.done = self.until_ms, False, True
+            fresh = some(fresh, fresh["timestamp_ms"] < to_ms)  # the page may know of more than was asked for
         self.done = self.done or reached_end
         from_ms, self.from_ms = self.from_ms, max(to_ms, self.from_ms)
         return Part(TRADES.name, self.pair, 0, from_ms, self.from_ms, pages, fresh, reached_end)

@@ -16,6 +16,8 @@ from tickcast.clock import DAY_MS
 from tickcast.sources import own
 from tickcast.sources.contract import Fetched, Message
 from tickcast.sources.history import binance
+from tickcast.sources.history import bulk as bulk_module
+from tickcast.sources.history import feed as feed_module
 from tickcast.sources.history.feed import BackfillFeed, Progress, Segment, Wanted, segments
 from tickcast.sources.history.steps import NotKept
 
@@ -163,7 +165,39 @@ def test_one_pair_in_trouble_does_not_stop_the_others(files: Files, loop: asynci
     feed.close()
 
 
-def test_progress_grows_within_a_long_span(files: Files, loop: asyncio.AbstractEventLoop) -> None:
+@pytest.mark.parametrize("bulk", [True, False])
+@pytest.mark.parametrize("align_ms", [60_000, 3_600_000])
+def test_every_window_is_whole_in_one_message(
+    files: Files, loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch, bulk: bool, align_ms: int
+) -> None:
+    monkeypatch.setattr(feed_module, "BYTES_WANTED", 1)
+    monkeypatch.setattr(bulk_module, "LINES_MAX", 50)
+    feed = feed_of(files, loop, trades()._replace(align_ms=align_ms), bulk=bulk)
+
+    found = read(drain(feed))
+    feed.close()
+
+    assert len(found) > 5
+    for start_ms in range(LOW_MS, HIGH_MS, align_ms):
+        wanted = set(inside(files.venue.rows, start_ms, start_ms + align_ms))
+        holding = [
+            one for one in found if one.frame.whole_from_ms <= start_ms and start_ms + align_ms <= one.frame.low_ms
+        ]
+        assert holding
+        assert all(wanted <= set(one.frame.columns["trade_id"].tolist()) for one in holding)
+
+
+def test_a_window_that_is_known_in_part_is_fetched_as_a_whole() -> None:
+    wanted = Wanted(("XBT",), "trades", 0, LOW_MS, HIGH_MS)
+    known = [(LOW_MS, LOW_MS + 90_000), (LOW_MS + 200_000, HIGH_MS)]
+
+    assert [Segment(LOW_MS + 60_000, LOW_MS + 240_000, False)] == segments(wanted, known, HIGH_MS, bulk=True)
+
+
+def test_progress_grows_within_a_long_span(
+    files: Files, loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_module, "BYTES_WANTED", 1)
     feed = feed_of(files, loop, trades(), bulk=False)
     shares = []
     while not feed.ended:

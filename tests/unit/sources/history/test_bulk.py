@@ -50,7 +50,21 @@ def test_a_day_is_told_whole_in_parts_that_never_halve_a_millisecond(
         assert max(len(part.rows["trade_id"]) for part in parts) <= lines_max
         assert all(part.fetched_ms for part in parts)
         for one, other in itertools.pairwise(parts):
-            assert one.rows["timestamp_ms"][-1] < other.rows["timestamp_ms"][0] == one.to_ms
+            assert one.rows["timestamp_ms"][-1] < one.to_ms <= other.rows["timestamp_ms"][0]
+            assert one.to_ms % 60_000 == 0 or lines_max == 7  # whole windows, where they are not too large
+
+    with_files(work)
+
+
+def test_a_header_is_not_taken_for_a_trade(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "LINES_MAX", 20)
+    rows = day_of(DAY_2025_MS, 50)
+    header = "agg_trade_id,price,quantity,first_trade_id,last_trade_id,transact_time,is_buyer_maker,is_best_match\n"
+
+    async def work(files: Files) -> None:
+        files.add(DAY, zipped(header + lines(rows, 1)))
+
+        assert [row.last for row in rows] == ids(await fetch(files))
 
     with_files(work)
 
