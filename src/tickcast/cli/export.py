@@ -47,7 +47,11 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--format", choices=("parquet", "csv", "json"), help="default: by the name of --out, or parquet"
     )
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="FILE|DIR", help="a file for one table, a directory for several"
+        "--out",
+        type=Path,
+        default=Path("exported"),
+        metavar="FILE|DIR",
+        help="a file for one table, a directory for several (default: exported)",
     )
     add_settings(parser, "data_dir")
     add_json(parser)
