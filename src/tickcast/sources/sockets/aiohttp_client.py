@@ -11,6 +11,7 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Coroutine, Mapping
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -44,9 +45,11 @@ class AiohttpClient:
         self, url: str, listener: Listener, *, message_bytes_max: int, timeout_s: float, ca_file: str = ""
     ) -> AiohttpSocket:
         """Dial; raises SocketError."""
+        lines: list[socket.socket] = []
         session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 resolver=_Names(self._resolver),
+                socket_factory=partial(_noted, lines),
                 ssl=self._context(ca_file) if url.startswith("wss") else False,
                 limit=1,
                 use_dns_cache=False,
@@ -70,13 +73,20 @@ class AiohttpClient:
             if isinstance(exc, (OSError, TimeoutError, aiohttp.ClientError, ValueError)):
                 raise _error(url, exc, timeout_s) from exc
             raise
-        return AiohttpSocket(session, spoken, listener, self._clock, message_bytes_max)
+        return AiohttpSocket(session, lines, spoken, listener, self._clock, message_bytes_max)
 
     def _context(self, ca_file: str) -> ssl.SSLContext:
         """Reading a list of authorities takes tens of milliseconds: once for all dials."""
         if ca_file not in self._contexts:
             self._contexts[ca_file] = ssl.create_default_context(cafile=ca_file or None)
         return self._contexts[ca_file]
+
+
+def _noted(lines: list[socket.socket], address: Any) -> socket.socket:
+    """A socket as asyncio would make it, noted, so that it can be cut."""
+    line = socket.socket(*address[:3])
+    lines.append(line)
+    return line
 
 
 class _Names(AbstractResolver):
@@ -156,14 +166,14 @@ class AiohttpSocket:
     def __init__(
         self,
         session: aiohttp.ClientSession,
+        lines: list[socket.socket],
         spoken: aiohttp.ClientWebSocketResponse[Any],
         listener: Listener,
         clock: Clock,
         message_bytes_max: int,
     ) -> None:
-        self._session, self._spoken, self._listener = session, spoken, listener
+        self._session, self._lines, self._spoken, self._listener = session, lines, spoken, listener
         self._clock, self._bytes_max = clock, message_bytes_max
-        self._line = spoken.get_extra_info("socket")
         self._loop = asyncio.get_running_loop()
         self._out: asyncio.Queue[tuple[aiohttp.WSMsgType, bytes]] = asyncio.Queue(UNSENT_MAX)
         self._why = ""
@@ -259,9 +269,16 @@ class AiohttpSocket:
         self._over = True
         if self._timer is not None:
             self._timer.cancel()
-        with contextlib.suppress(OSError):  # it is gone already, which is what we want
-            self._line.shutdown(socket.SHUT_RDWR)
+        for line in self._lines:
+            with contextlib.suppress(OSError):  # it is gone already, which is what we want
+                line.shutdown(socket.SHUT_RDWR)
         for task in self._tasks:
             task.cancel()
-        self._start(_let_go(self._session))
-        self._listener.closed(self._why)
+        self._start(self._depart())
+
+    async def _depart(self) -> None:
+        """Who is told of the end may stop the loop: the session goes first."""
+        try:
+            await _let_go(self._session)
+        finally:
+            self._listener.closed(self._why)
