@@ -72,6 +72,8 @@ class System:
         self.watch = Watch(self.embedded, clock, simulated=options.simulated, speed=options.speed)
         self.recovered = 0
         self.live_since_s: float | None = None
+        self.live = LiveStatus()
+        """How the live feed stood when it ended."""
         self._stop = False
         self._on_tick: Callable[[System], None] = lambda system: None
 
@@ -194,8 +196,8 @@ class System:
                     self.watch.notes += live.notes()
                 if self.options.seconds is not None and self.live_s() >= self.options.seconds:
                     break
-            self.watch.look()
         finally:
+            self.live = self.watch.look().live or LiveStatus()
             self.watch.live = None
             for feed in feeds:
                 feed.close()
@@ -205,7 +207,7 @@ class System:
         return 0.0 if self.live_since_s is None else self.clock.monotonic_s() - self.live_since_s
 
     def _summary(self) -> Summary:
-        embedded, shown = self.embedded, self.watch.shown
+        embedded = self.embedded
         digest, counts = store_digest(embedded.store)
         return Summary(
             digest,
@@ -218,7 +220,7 @@ class System:
             embedded.intake.quarantined(),
             embedded.pipeline.counts(),
             embedded.status.lag(),
-            shown.live or LiveStatus(),
+            self.live,
             str(self.settings.data_dir),
         )
 
