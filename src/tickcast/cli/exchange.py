@@ -40,6 +40,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     flag("--signal", type=float, default=0.0, metavar="SHARE", help="plant a signal of this strength")
     flag("--history-hours", type=float, default=4.0, metavar="H", help="history at the start (default: 4)")
     flag("--load", type=float, default=0.0, metavar="N", help="squeeze a busy market to N messages a second")
+    flag("--capture", action="append", default=[], metavar="PATH", help="tell a recording instead; may be given again")
+    flag("--exchange", default="", help="whose recording that is, where it does not tell")
     flag("--no-limits", action="store_true", help="put up with any number of requests and connections")
     flag("--tls", metavar="CERT,KEY", help="speak TLS with this certificate and key (PEM files)")
     flag("--fault", action="append", default=[], metavar="F", help="kind,name=value,... or JSON; may be given again")
@@ -126,6 +128,8 @@ def settings_of(args: argparse.Namespace) -> ExchangeSettings:
         live_at_ns=now_ns if args.speed == 1.0 else 0,  # at its own pace, its time is the machine's
         speed=args.speed,
         load=args.load,
+        capture=tuple(args.capture),
+        capture_exchange=args.exchange,
         host=args.host,
         port=args.port,
         limits=UNLIMITED if args.no_limits else Limits(),

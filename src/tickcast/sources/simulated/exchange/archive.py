@@ -24,6 +24,8 @@ class Span(NamedTuple):
     maker: I8
     aggregate: I8
     """Which aggregate each belongs to: the fills of one order at one price."""
+    first: I8
+    """The first id that each covers: its own, but for a capture of aggregates."""
 
     @property
     def size(self) -> int:
@@ -51,7 +53,8 @@ class Archive:
     """
 
     def __init__(self, first_aggregate: int = 1) -> None:
-        self._columns = [np.empty(ROOM_MIN, np.int64) for _ in Span._fields]
+        self._columns = [np.empty(ROOM_MIN, np.int64) for _ in Span._fields[:-1]]
+        self._first: I8 | None = None
         self._begin = self._end = 0
         self._next_aggregate = first_aggregate
         self.forgotten_us = 0
@@ -60,11 +63,13 @@ class Archive:
     def __len__(self) -> int:
         return self._end - self._begin
 
-    def append(self, time_us: I8, ident: I8, price: I8, quantity: I8, maker: I8) -> I8:
-        """Add what happened next; says which aggregate each of them belongs to."""
+    def append(self, time_us: I8, ident: I8, price: I8, quantity: I8, maker: I8, first: I8 | None = None) -> I8:
+        """Add what happened next; says which aggregate each of them belongs to. `first` comes always or never."""
         count = len(time_us)
         if count == 0:
             return np.empty(0, np.int64)
+        if first is not None and self._first is None:
+            self._first = np.empty(len(self._columns[0]), np.int64)
         self._make_room(count)
         fresh = np.empty(count, np.bool_)
         fresh[0] = True  # an order is never split over two blocks
@@ -73,6 +78,8 @@ class Archive:
         self._next_aggregate = int(aggregate[-1]) + 1
         for column, values in zip(self._columns, (time_us, ident, price, quantity, maker, aggregate), strict=True):
             column[self._end : self._end + count] = values
+        if first is not None and self._first is not None:
+            self._first[self._end : self._end + count] = first
         self._end += count
         return aggregate
 
@@ -111,7 +118,8 @@ class Archive:
         return int(self._columns[5][at]) if at < self._end else self._next_aggregate
 
     def _span(self, begin: int, end: int) -> Span:
-        return Span(*(column[begin:end] for column in self._columns))
+        first = self._columns[1] if self._first is None else self._first
+        return Span(*(column[begin:end] for column in (*self._columns, first)))
 
     def _kept(self, column: int) -> I8:
         return self._columns[column][self._begin : self._end]
@@ -124,9 +132,13 @@ class Archive:
         if self._end + count <= room:
             return
         kept = self._end - self._begin
-        wanted = max(room if kept + count <= room // 2 else 2 * room, kept + count)
-        for place, column in enumerate(self._columns):
-            grown = np.empty(wanted, np.int64)
-            grown[:kept] = column[self._begin : self._end]
-            self._columns[place] = grown
+        grown = room if kept + count <= room * 3 // 4 else max(2 * room, 2 * (kept + count))
+        self._columns = [self._moved(column, grown) for column in self._columns]
+        if self._first is not None:
+            self._first = self._moved(self._first, grown)
         self._begin, self._end = 0, kept
+
+    def _moved(self, column: I8, room: int) -> I8:
+        target = column if room == len(column) else np.empty(room, np.int64)
+        target[: self._end - self._begin] = column[self._begin : self._end]
+        return target

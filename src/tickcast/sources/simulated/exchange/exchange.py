@@ -9,6 +9,8 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+import numpy as np
+
 from tickcast.clock import Clock
 from tickcast.events import Columns
 from tickcast.sources.simulated.exchange import truth
@@ -17,7 +19,7 @@ from tickcast.sources.simulated.exchange.faults.faults import Faults
 from tickcast.sources.simulated.exchange.faults.kinds import Fault
 from tickcast.sources.simulated.exchange.faults.storms import storm
 from tickcast.sources.simulated.exchange.hall import Hall
-from tickcast.sources.simulated.exchange.rest.answers import Answer, Asked
+from tickcast.sources.simulated.exchange.rest.answers import Answer, Asked, one_template, written
 from tickcast.sources.simulated.exchange.rest.binance import BinanceRest
 from tickcast.sources.simulated.exchange.rest.bulk import Bulk
 from tickcast.sources.simulated.exchange.rest.coinbase import CoinbaseRest
@@ -50,6 +52,7 @@ class Exchange:
         self.settings, self.clock = settings, clock
         self.world = World(settings, clock, source)
         self.world.now_us()  # its history
+        written(one_template("<n>", {"n": 0}, {}), np.zeros((1, 1), np.int64))  # compiled now, not at the first message
         self.halls: dict[str, Hall] = {}
         self.desks: dict[str, Desk] = {}
         self.bulk = Bulk(self.world)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from tickcast.errors import ConfigError
 
 VENUES = ("binance", "coinbase", "kraken")
-_QUOTES = ("FDUSD", "USDT", "USDC", "USD", "EUR", "GBP", "TRY", "BTC", "ETH", "BNB")
-_DOLLARS = {"USD", "USDT", "USDC", "FDUSD"}
+_DOLLARS = {"USD", "USDT", "USDC", "FDUSD", "TUSD", "BUSD"}
 _KRAKEN_COINS = {"BTC": "XBT", "DOGE": "XDG"}
 _KRAKEN_OLD = {"XBT", "ETH", "XRP", "LTC"}
 """Assets with an X before them, and a Z before the money, in the names of their pairs."""
@@ -72,10 +70,10 @@ def spelling(name: str) -> Spelling:
     return Spelling(base, quote, base + tether, f"{base}-{theirs}", f"{base}/{theirs}")
 
 
-def spellings(names: Sequence[str]) -> tuple[Spelling, ...]:
-    """The same for several; two that a venue would write alike are refused."""
+def spellings(names: Sequence[str], venues: Sequence[str] = VENUES) -> tuple[Spelling, ...]:
+    """The same for several; two that one of these venues would write alike are refused."""
     found = tuple(spelling(name) for name in names)
-    for venue in VENUES:
+    for venue in venues:
         written = [each.of(venue) for each in found]
         for name, text in zip(names, written, strict=True):
             if written.count(text) > 1:
@@ -84,10 +82,9 @@ def spellings(names: Sequence[str]) -> tuple[Spelling, ...]:
 
 
 def _split(name: str) -> tuple[str, str]:
-    parts = re.split(r"[-/]", name)
-    if len(parts) == 2 and all(parts):
-        return parts[0], parts[1]
-    quote = next((quote for quote in _QUOTES if name.endswith(quote) and name != quote), "")
-    if not quote or len(parts) > 1:
+    from tickcast.sources.venues.spelling import split_pair
+
+    found = split_pair(name)
+    if found is None:
         raise ConfigError("pairs", f"had {name!r}, whose two coins can not be told apart", "write it like BTC-USD")
-    return name.removesuffix(quote), quote
+    return found

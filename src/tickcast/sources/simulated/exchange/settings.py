@@ -75,14 +75,21 @@ class ExchangeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     live_from_ms: int = 0
     """Market time at which the exchange opens; what lies before is history. 0: the machine's time."""
     live_at_ns: int = 0
-    """When on the machine's clock that was; 0: at the start. So a restarted one stands where it would have stood."""
+    """When on the machine's clock that was; 0: when the exchange is made. Give it so that a restarted one stands where
+    it would have stood, and (the same time as `live_from_ms`) so that at speed 1 its clock is the machine's."""
     speed: float = 1.0
     """Market seconds in a second."""
     load: float = 0.0
     """Squeeze the market so that a `bookTicker` and `aggTrade` reader of all pairs gets so many messages a second."""
+    capture: tuple[str, ...] = ()
+    """Paths of a recording to tell instead of the simulated market, shifted so as to begin when the exchange opens."""
+    capture_exchange: str = ""
+    """Whose it is, where it does not tell."""
+    capture_history_s: float = 0.0
+    """How much of it is history already when the exchange opens; below 0: it begins so much later."""
     archive_hours: float = 96.0
     """What is older than this is not there any more."""
-    archive_trades: int = 16_000_000
+    archive_trades: int = 6_000_000
     """Nor are more trades than this kept, of all pairs together."""
     host: str = "127.0.0.1"
     port: int = 0
@@ -104,18 +111,19 @@ class ExchangeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ConfigError("load", f"was {self.load:g}", f"give messages a second, up to {LOAD_MAX:,.0f}; 0: as is")
         if not 0.0 < self.archive_hours <= ARCHIVE_HOURS_MAX:
             raise ConfigError("archive_hours", f"was {self.archive_hours:g}", f"give up to {ARCHIVE_HOURS_MAX} hours")
-        if self.live_from_ms and self.live_from_ms < self.market.start_ms:
+        if self.live_from_ms and not self.capture and self.live_from_ms < self.market.start_ms:
             raise ConfigError("live_from_ms", "lies before the market's start", "give a later time, or 0 for now")
         if bool(self.tls_cert) != bool(self.tls_key):
             raise ConfigError("tls", "was half given", "give a certificate and its key, or neither")
-        spellings([pair.name for pair in self.market.pairs])
+        if not self.capture:
+            spellings([pair.name for pair in self.market.pairs], self.venues)
 
 
 BUSY_NAMES = (
     *("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "ADAUSDT"),
     *("DOGEUSDT", "LTCUSDT", "BNBUSDT", "DOTUSDT", "LINKUSDT"),
 )
-BUSY_TRADES_PER_S = 40.0
+BUSY_TRADES_PER_S = 10.0
 
 
 def busy_market(seed: int, names: Sequence[str] = ()) -> MarketSettings:

@@ -19,15 +19,14 @@ def trades(world: World, pair: int, from_ms: int, to_ms: int, aggregates: bool =
     """
     now_us = world.now_us() + 1
     span = world.archives[pair].between(from_ms * 1000, min(to_ms * 1000, now_us) if to_ms else now_us)
-    first_id = span.id
     if aggregates:
-        span, first_id = _joined(span)
+        span = _joined(span)
     about = world.pairs[pair]
     rows = span.size
     return {
         **TRADES.empty(),
         "trade_id": span.id.copy(),
-        "first_id": first_id.copy(),
+        "first_id": span.first.copy(),
         "price": span.price / 10.0**about.price.decimals,
         "quantity": span.quantity / 10.0**about.quantity.decimals,
         "timestamp_ms": span.time_us // 1000,
@@ -38,13 +37,13 @@ def trades(world: World, pair: int, from_ms: int, to_ms: int, aggregates: bool =
     }
 
 
-def _joined(span: Span) -> tuple[Span, np.ndarray[tuple[int], np.dtype[np.int64]]]:
+def _joined(span: Span) -> Span:
     if span.size == 0:
-        return span, span.id
+        return span
     first = np.flatnonzero(np.r_[True, span.aggregate[1:] != span.aggregate[:-1]])
     last = np.r_[first[1:], span.size] - 1
     joined = Span(*(column[last] for column in span))
-    return joined._replace(quantity=np.add.reduceat(span.quantity, first)), span.id[first]
+    return joined._replace(quantity=np.add.reduceat(span.quantity, first), first=span.first[first])
 
 
 def page(pair: str, columns: Columns) -> bytes:

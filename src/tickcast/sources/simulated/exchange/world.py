@@ -7,6 +7,7 @@ when their time has come; what is later than now is never given to anyone.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -33,15 +34,28 @@ class Happened(NamedTuple):
     """As `market.MarketBlock.rows`, with times in [start_us, end_us)."""
     aggregate: I8
     """Of each row that is a trade, which aggregate of its pair it belongs to; 0 of quotes."""
+    first: I8
+    """Of each row that is a trade, the first id it covers."""
+
+
+class Made(NamedTuple):
+    """A block as it comes from its source."""
+
+    start_us: int
+    end_us: int
+    rows: I8
+    first: I8 | None = None
+    """The first id that each trade covers, where that is not its own."""
 
 
 class Source(Protocol):
     """Where blocks come from: the simulated market, squeezed or not, or a capture."""
 
     pairs: tuple[Pair, ...]
+    first_aggregates: tuple[int, ...]
 
-    def next(self) -> tuple[int, int, I8] | None:
-        """From when to when (microseconds), and the rows; None: it has ended."""
+    def next(self) -> Made | None:
+        """The next block; None: there is none."""
         ...
 
 
@@ -51,11 +65,12 @@ class Simulated:
     def __init__(self, market: Market) -> None:
         self._market = market
         self.pairs = market.pairs
+        self.first_aggregates = _first_aggregates(market)
 
-    def next(self) -> tuple[int, int, I8] | None:
+    def next(self) -> Made | None:
         """The next minute."""
         block = self._market.block()
-        return block.start_ms * 1000, block.end_ms * 1000, block.rows
+        return Made(block.start_ms * 1000, block.end_ms * 1000, block.rows)
 
 
 class Squeezed:
@@ -65,20 +80,22 @@ class Squeezed:
         self._market, self._per_s = market, per_s
         self._at_us = from_us
         self.pairs = market.pairs
+        self.first_aggregates = _first_aggregates(market)
 
-    def next(self) -> tuple[int, int, I8] | None:
+    def next(self) -> Made | None:
         """The next minute, shorter; times stay in order and within it."""
         block = self._market.block()
         rows = block.rows
         trades = rows[rows[:, k.KIND] == k.TRADE]
-        orders = np.unique(trades[:, [k.TIME_US, k.PAIR]], axis=0)
-        messages = len(rows) - len(trades) + len(orders)
+        by_pair = trades[np.argsort(trades[:, k.PAIR], kind="stable")][:, [k.PAIR, k.TIME_US]]
+        orders = 1 + int(np.count_nonzero((by_pair[1:] != by_pair[:-1]).any(axis=1)))
+        messages = len(rows) - len(trades) + orders
         start_us = self._at_us
         span_us = max(int(1e6 * messages / self._per_s), 1000)
         share = span_us / 60e6
         rows[:, k.TIME_US] = start_us + ((rows[:, k.TIME_US] - block.start_ms * 1000) * share).astype(np.int64)
         self._at_us += span_us
-        return start_us, self._at_us, rows
+        return Made(start_us, self._at_us, rows)
 
 
 class World:
@@ -91,10 +108,8 @@ class World:
         self.live_from_ms = settings.live_from_ms or now_ns // NS_PER_MS
         self._source = source or _source(settings, self.live_from_ms)
         self.pairs = self._source.pairs
-        self.names: tuple[Spelling, ...] = spellings([pair.name for pair in self.pairs])
-        self.archives = [Archive(1 + each.first_trade_id // 3) for each in settings.market.pairs]
-        if len(self.archives) != len(self.pairs):
-            self.archives = [Archive() for _ in self.pairs]
+        self.names: tuple[Spelling, ...] = spellings([pair.name for pair in self.pairs], settings.venues)
+        self.archives = [Archive(first) for first in self._source.first_aggregates]
         self._rows_before: list[I8 | None] = [None for _ in self.pairs]
         self.newest: Happened | None = None
         """The block that now lies in, for who begins to listen."""
@@ -120,7 +135,7 @@ class World:
             if made is None:
                 self.ended = True
                 return
-            self._take(*made)
+            self._take(made)
 
     def trades(self, pair: int, until_us: int | None = None) -> Span:
         """What is kept of a pair's trades up to a time, or to now."""
@@ -149,7 +164,8 @@ class World:
         """Which pair a venue calls so; -1: none."""
         return next((at for at, each in enumerate(self.names) if each.of(venue) == name), -1)
 
-    def _take(self, start_us: int, end_us: int, rows: I8) -> None:
+    def _take(self, made: Made) -> None:
+        start_us, end_us, rows, first = made
         aggregate = np.zeros(len(rows), np.int64)
         trading = rows[:, k.KIND] == k.TRADE
         for at, archive in enumerate(self.archives):
@@ -158,14 +174,19 @@ class World:
             mine = np.flatnonzero(trading & (rows[:, k.PAIR] == at))
             picked = rows[mine]
             aggregate[mine] = archive.append(
-                *(picked[:, column] for column in (k.TIME_US, k.ID, k.PRICE, k.QUANTITY, k.MAKER))
+                picked[:, k.TIME_US],
+                picked[:, k.ID],
+                picked[:, k.PRICE],
+                picked[:, k.QUANTITY],
+                picked[:, k.MAKER],
+                None if first is None else first[mine],
             )
         self.known_until_us = end_us
         if self.begun_us < 0:
             self.begun_us = start_us
         if end_us - self._forgot_us >= FORGET_EVERY_US:
             self._forget(end_us)
-        self.newest = Happened(start_us, end_us, rows, aggregate)
+        self.newest = Happened(start_us, end_us, rows, aggregate, rows[:, k.ID] if first is None else first)
         for listener in self.listeners:
             listener(self.newest)
 
@@ -181,7 +202,16 @@ class World:
             archive.forget(before_us)
 
 
+def _first_aggregates(market: Market) -> tuple[int, ...]:
+    return tuple(1 + pair.first_trade_id // 3 for pair in market.settings.pairs)
+
+
 def _source(settings: ExchangeSettings, live_from_ms: int) -> Source:
+    if settings.capture:
+        from tickcast.sources.simulated.exchange.captured import Captured
+
+        from_us = 1000 * (live_from_ms - round(settings.capture_history_s * 1000))
+        return Captured([Path(path) for path in settings.capture], settings.capture_exchange, from_us)
     market = Market(settings.market)
     if not settings.load:
         return Simulated(market)

@@ -41,7 +41,7 @@ COLUMNS = {name: at for at, name in enumerate(Bars._fields)}
 def bars(span: Span, width_us: int) -> Bars:
     """One candle for each window with a trade.
 
-    >>> columns = ([0, 1, 2], [1, 2, 3], [10, 12, 11], [1, 1, 2], [0, 1, 0], [1, 2, 3])
+    >>> columns = ([0, 1, 2], [1, 2, 3], [10, 12, 11], [1, 1, 2], [0, 1, 0], [1, 2, 3], [1, 2, 3])
     >>> found = bars(Span(*map(np.array, columns)), 2)
     >>> found.volume.tolist(), found.vwap.tolist()
     ([2, 2], [11, 11])

@@ -42,7 +42,7 @@ KLINE = (
     '[<start_us:ms>,"<open:8>","<high:8>","<low:8>","<close:8>","<volume:8>",<end_us:ms>,"<quote:8>",<trades>,'
     '"<taker:8>","<taker_quote:8>","0"]'
 )
-COLUMNS = {**archive.COLUMNS, "first": len(archive.COLUMNS), "quote": len(archive.COLUMNS) + 1}
+COLUMNS = {**archive.COLUMNS, "quote": len(archive.COLUMNS)}
 
 
 class BinanceRest:
@@ -195,12 +195,13 @@ def aggregates_of(span: Span) -> archive.I8:
     last = np.r_[first[1:], len(rows)] - 1
     made = rows[last]
     made[:, archive.COLUMNS["quantity"]] = np.add.reduceat(span.quantity, first)
-    return np.column_stack((made, span.id[first], np.zeros(len(made), np.int64)))
+    made[:, archive.COLUMNS["first"]] = span.first[first]
+    return np.column_stack((made, np.zeros(len(made), np.int64)))
 
 
 def trades_of(span: Span) -> archive.I8:
     """A row for each trade, with the money that changed hands."""
-    return np.column_stack((span.rows(), span.id, span.price * span.quantity))
+    return np.column_stack((span.rows(), span.price * span.quantity))
 
 
 def klines(

@@ -160,7 +160,7 @@ def with_aggregates(block: Happened) -> I8:
     """The block's rows and behind the last fill of each aggregate a row of its own, of kind 3."""
     rows = np.zeros((len(block.rows), k.WIDTH + 3), np.int64)
     rows[:, : k.WIDTH] = block.rows
-    rows[:, AGG], rows[:, FIRST] = block.aggregate, block.rows[:, k.ID]
+    rows[:, AGG], rows[:, FIRST] = block.aggregate, block.first
     trades = np.flatnonzero(rows[:, k.KIND] == k.TRADE)
     if len(trades) == 0:
         return rows
@@ -170,7 +170,7 @@ def with_aggregates(block: Happened) -> I8:
     first = np.flatnonzero(fresh)
     last = np.r_[first[1:], len(order)] - 1
     made = sorted_rows[last]
-    made[:, FIRST] = sorted_rows[first, k.ID]
+    made[:, FIRST] = sorted_rows[first, FIRST]
     made[:, k.QUANTITY] = np.add.reduceat(sorted_rows[:, k.QUANTITY], first)
     made[:, k.KIND] = k.TRADE + AGGREGATE
     place = order[last]
