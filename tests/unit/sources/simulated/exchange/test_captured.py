@@ -29,7 +29,7 @@ from tickcast.sources.simulated.exchange.captured import decimals
 
 NAMES = {"binance": "BTCUSDT", "coinbase": "BTC-USD", "kraken": "BTC/USD"}
 CHANNELS = {"binance": ("trade", "bookTicker"), "coinbase": ("market_trades", "ticker"), "kraken": ("trade", "ticker")}
-SPAN_S = 360
+SPAN_S = 420
 
 
 @pytest.fixture(scope="module")
