@@ -21,7 +21,7 @@ class NotKept(HistoryError):
 
 
 DOUBTS_MAX = 3
-"""How many different holes one page may show before it is believed."""
+"""How many different holes one page may show before it is believed, or how often one that no page shows whole."""
 NOTES_MAX = 20
 PAGES_MAX = 16
 """So many full pages of one millisecond make a Part; a longer crowd is told in several."""
@@ -57,7 +57,7 @@ class Seam:
         """The first hole of the page that was believed last."""
         self._shown = last_id < 0  # the first page begins at the known trade's time, so it must show it
         self._doubted: set[tuple[int, int]] = set()  # of this page
-        self._doubted_after = -1  # a hole right after this trade was asked for again
+        self._hole_after, self._hole_seen = -1, 0  # a hole right after this trade, and how often it was seen
 
     def joins(self, rows: Columns) -> bool:
         """Whether the first row is known, or the next one after the known."""
@@ -70,7 +70,7 @@ class Seam:
     def believed(self, rows: Columns, *, cut: bool = False) -> bool:
         """Whether to go on with this page; False: ask again, from the known trade on. `cut`: its end looks torn off."""
         doubt = self._doubt(rows) or (_CUT if cut else None)
-        if doubt is not None and not self._asked_again(doubt):
+        if doubt is not None and not self._asked_again(doubt, rows):
             return False
         self.gone = doubt if doubt not in (_CUT, _NOT_SHOWN) else None
         self._doubted.clear()
@@ -84,11 +84,17 @@ class Seam:
             self.last_id = int(fresh["trade_id"][-1])
         return fresh
 
-    def _asked_again(self, doubt: tuple[int, int]) -> bool:
-        """Whether this was doubted before; it is from now on."""
-        if doubt[0] == self.last_id + 1:  # its page may have been told in smaller steps since, all of them believed
-            before, self._doubted_after = self._doubted_after == self.last_id, self.last_id
-            return before
+    def _asked_again(self, doubt: tuple[int, int], rows: Columns) -> bool:
+        """Whether this was doubted often enough; it is doubted once more now.
+
+        A hole right after the known trade is asked for from there on, in smaller steps perhaps, so it outlives its
+        page. Two pages that show both sides of it prove it; where no page does, one of the steps may have been torn.
+        """
+        if doubt[0] == self.last_id + 1:
+            if self._hole_after != self.last_id:
+                self._hole_after, self._hole_seen = self.last_id, 0
+            self._hole_seen += 1
+            return self._hole_seen > (1 if int(rows["trade_id"][0]) <= self.last_id else DOUBTS_MAX)
         before = doubt in self._doubted or len(self._doubted) >= DOUBTS_MAX
         self._doubted.add(doubt)
         return before

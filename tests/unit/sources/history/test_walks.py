@@ -6,7 +6,7 @@ import itertools
 from typing import NamedTuple
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.sources.history.memory import (
@@ -98,6 +98,8 @@ def test_from_a_time_on_up_to_another_time_all_trades_come(case: Case, seed: int
 
 @each_venue
 @settings(max_examples=40, deadline=None)
+@example(seed=1999, torn={1, 5, 9}, keep=0)
+@example(seed=976, torn={1, 2, 6, 10}, keep=1)
 @given(seed=st.integers(0, 10_000), torn=st.sets(st.integers(1, 12), max_size=4), keep=st.integers(0, 11))
 def test_pages_that_are_torn_now_and_then_cost_a_request_and_no_trade(
     case: Case, seed: int, torn: set[int], keep: int
