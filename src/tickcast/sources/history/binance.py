@@ -176,6 +176,8 @@ def bulk_path(what: str, pair: str, seconds: int, day: str) -> str:
     """
     if what != CANDLES.name:
         return f"/data/spot/daily/aggTrades/{pair}/{pair}-aggTrades-{day}.zip"
+    if seconds not in _SPANS:
+        raise no_such_span("binance", seconds, ", ".join(map(str, _SPANS)))
     span = _SPANS[seconds]
     return f"/data/spot/daily/klines/{pair}/{span}/{pair}-{span}-{day}.zip"
 

@@ -64,7 +64,7 @@ class BulkDays:
                 raise HistoryError(
                     "binance/history",
                     f"the file {path} can not be read ({exc})",
-                    "fetch that day over REST: --no-bulk; if it stays so, the venue should hear of it",
+                    "nothing of it was used; try again later, for the venue rewrites files now and then",
                 ) from exc
 
     async def _fetch(self, path: str, pair: str, file: IO[bytes]) -> None:

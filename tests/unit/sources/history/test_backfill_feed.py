@@ -194,6 +194,17 @@ def test_a_window_that_is_known_in_part_is_fetched_as_a_whole() -> None:
     assert [Segment(LOW_MS + 60_000, LOW_MS + 240_000, False)] == segments(wanted, known, HIGH_MS, bulk=True)
 
 
+def test_candles_of_a_length_that_the_venue_does_not_have_are_an_error_and_no_crash(
+    files: Files, loop: asyncio.AbstractEventLoop
+) -> None:
+    feed = feed_of(files, loop, Wanted(("XBT",), "candles", 10, LOW_MS, HIGH_MS))
+
+    assert [] == drain(feed)
+    feed.close()
+
+    assert ["has no candles of 10 seconds"] == [error.what for error in feed.errors]
+
+
 def test_progress_grows_within_a_long_span(
     files: Files, loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
