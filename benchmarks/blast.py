@@ -54,13 +54,13 @@ def blast(block: bytes) -> Iterator[str]:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "frames"
         path.write_bytes(block)
-        sender = subprocess.Popen([sys.executable, "-m", "benchmarks.blast", str(path)], stdout=subprocess.PIPE)
-        try:
-            assert sender.stdout is not None
-            yield f"ws://127.0.0.1:{int(sender.stdout.readline())}/stream"
-        finally:
-            sender.kill()
-            sender.wait()
+        command = [sys.executable, "-m", "benchmarks.blast", str(path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as sender:
+            try:
+                assert sender.stdout is not None
+                yield f"ws://127.0.0.1:{int(sender.stdout.readline())}/stream"
+            finally:
+                sender.kill()
 
 
 def _talk(link: socket.socket, block: bytes) -> None:

@@ -1,4 +1,4 @@
-"""aiohttp as our client: the second behind the same seam, where picows has no wheel (Windows).
+"""aiohttp as our client: the second behind the same seam, where picows can not be imported.
 
 A task reads, one writes: aiohttp's calls are coroutines, and ours must not wait. No permessage-deflate is asked for,
 as with picows, so that both read the same bytes.
@@ -69,7 +69,7 @@ class AiohttpClient:
         try:
             spoken = await within(timeout_s, _awaited(dialling))
         except BaseException as exc:
-            await _let_go(session)
+            await _let_go(session.close())
             if isinstance(exc, (OSError, TimeoutError, aiohttp.ClientError, ValueError)):
                 raise _error(url, exc, timeout_s) from exc
             raise
@@ -133,11 +133,13 @@ async def _stay(request: aiohttp.ClientRequest, handler: Any) -> aiohttp.ClientR
     return response
 
 
-async def _let_go(session: aiohttp.ClientSession) -> None:
-    """Close what a session holds; it can not hold us up."""
-    closing = asyncio.ensure_future(session.close())
-    await asyncio.wait({closing}, timeout=CLOSE_WAIT_S)
-    closing.cancel()
+async def _let_go(*closings: Coroutine[Any, Any, object]) -> None:
+    """Close what is held, one after the other; it can not hold us up."""
+    for work in closings:
+        closing = asyncio.ensure_future(work)
+        await asyncio.wait({closing}, timeout=CLOSE_WAIT_S)
+        if not closing.cancel() and not closing.cancelled():
+            closing.exception()  # of a line that is gone, which is told already
 
 
 def _error(url: str, exc: BaseException, timeout_s: float) -> SocketError:
@@ -279,6 +281,6 @@ class AiohttpSocket:
     async def _depart(self) -> None:
         """Who is told of the end may stop the loop: the session goes first."""
         try:
-            await _let_go(self._session)
+            await _let_go(self._spoken.close(), self._session.close())
         finally:
             self._listener.closed(self._why)

@@ -151,7 +151,7 @@ class Connection:
             url=self.url,
             client=self._client.name,
             messages=self.messages,
-            rate=self._rate.now(now_s, self.messages),
+            rate=self._rate.lately(now_s, self.messages),
             age_s=now_s - last_s if (last_s := self._last_heard_s()) >= 0 else -1.0,
             reconnects=self.reconnects,
             rotations=self.rotations,
@@ -304,7 +304,7 @@ class _Rate:
     def __init__(self) -> None:
         self._asked_s, self._messages, self._rate = -math.inf, 0, 0.0
 
-    def now(self, now_s: float, messages: int) -> float:
+    def lately(self, now_s: float, messages: int) -> float:
         passed_s = now_s - self._asked_s
         if passed_s >= 0.5:
             weight = -math.expm1(-passed_s / RATE_S)
