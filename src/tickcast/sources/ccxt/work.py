@@ -93,7 +93,11 @@ class Work:
                 self._say("has no stream of trades in ccxt, so its pages are asked for, without best prices")
 
     async def close(self) -> None:
-        """Let go of all connections."""
+        """Let go of all connections; a goodbye would be waited for as long as the other side keeps talking."""
+        for client in (self._library.clients or {}).values():
+            transport = getattr(getattr(client.connection, "_conn", None), "transport", None)
+            if transport is not None:
+                transport.abort()
         await self._library.close()
 
     def status(self) -> LiveStatus:
