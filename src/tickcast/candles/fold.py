@@ -191,6 +191,9 @@ def fold_row(book: Book, rows: Rows, row: int, out: Issue) -> None:
         return
     note_outdated(book, since, until)
     facts, time, old_low = book.facts, rows.timestamp_ms[row], book.facts[LOW]
+    newest = book.ids[facts[USED] - 1, HI] == rows.trade_id[row]
+    if newest and time < old_low:  # what was flat since then stood at another price
+        note_outdated(book, time, old_low)
     facts[LOW] = max(old_low, time)
     widen(book, rows.price[row], rows.quantity[row])
     if facts[EVIDENCE] < 0:
@@ -200,7 +203,7 @@ def fold_row(book: Book, rows: Rows, row: int, out: Issue) -> None:
         start = time - time % header[WIDTH]
         late = start + header[WIDTH] <= old_low
         changed_from, changed_to = take_late(book, c, rows, row) if late else (0, 1)
-        if late and facts[WHOLE_FROM] and changed_from == 0 and until >= oldest(book, c):
+        if late and facts[WHOLE_FROM] and changed_from == 0 and (newest or until >= oldest(book, c)):
             carry_in(book, c, rows.price[row])
         review(book, c, changed_from, changed_to, since, until, out)
         advance(book, c, out)

@@ -88,7 +88,8 @@ class Backfill:
     def _feed(self, origins: Origins, store: DuckStore, exchange: str, seconds: int) -> BackfillFeed:
         pairs = origins.plan[exchange]
         fetched = {pair: fetched_spans(store, exchange, pair, seconds) for pair in pairs}
-        wanted = Wanted(pairs, self.wanted.what, seconds, self.wanted.from_ms, self.wanted.to_ms, fetched)
+        span = (self.wanted.from_ms, self.wanted.to_ms)
+        wanted = Wanted(pairs, self.wanted.what, seconds, *span, fetched, origins.align_ms)
         return BackfillFeed(origins.rest(exchange, PATIENT), wanted, clock=self.clock, loop=origins.loop)
 
 

@@ -36,6 +36,9 @@ START = Patience(attempts=5, backoff_s=0.5, backoff_max_s=5.0, wait_max_s=120.0,
 LIVE_FILLS_MS = 3_600_000
 """A pause up to this long is filled by the live feed, which joins it; a longer one has a progress bar first."""
 
+ALIGN_MS_MAX = 3_600_000
+"""Windows longer than an hour are in the ring for more than a day."""
+
 
 class Origins:
     """One configuration's sources. `close` lets go of the loop; feeds are closed by who asked for them."""
@@ -49,6 +52,11 @@ class Origins:
         self.loop = asyncio.new_event_loop()
         self._chance = random.Random(seed)  # noqa: S311 - jitter, no secrets
         self._budgets = Budgets(clock, settings.data_dir / BANS_FILE)
+
+    @property
+    def align_ms(self) -> int:
+        """History comes in whole windows of this length: what the candles' ring has forgotten is made anew from them."""
+        return min(ALIGN_MS_MAX, 1000 * max(self.settings.candle_seconds))
 
     @property
     def venues(self) -> Iterator[Venue]:
@@ -113,7 +121,7 @@ class Origins:
     def _feed(
         self, exchange: str, pairs: Sequence[str], what: str, seconds: int, from_ms: int, to_ms: int
     ) -> BackfillFeed:
-        wanted = Wanted(tuple(pairs), what, seconds, from_ms, to_ms)
+        wanted = Wanted(tuple(pairs), what, seconds, from_ms, to_ms, align_ms=self.align_ms)
         return BackfillFeed(self.rest(exchange, START), wanted, clock=self.clock, loop=self.loop)
 
     def live(self, pipeline: Pipeline) -> LiveFeed | None:
@@ -138,10 +146,11 @@ class Origins:
         return LiveFeed(
             markets,
             clock=self.clock,
-            client=client_for(self.settings.ws_client),
+            client=client_for(self.settings.ws_client, self.clock),
             chance=self._chance,
             loop=self.loop,
             hold_ms=self.settings.hold_ms,
+            align_ms=self.align_ms,
         )
 
     def others(self) -> list[Feed]:

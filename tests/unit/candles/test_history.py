@@ -113,24 +113,40 @@ def test_a_forgotten_trade_before_flat_windows_of_the_ring_moves_their_price(run
     assert {"repaired"} == {row["quality"] for row in final.values()}
 
 
+def test_a_newest_trade_that_was_missed_for_longer_than_the_ring_moves_the_price_of_what_was_flat(run: Run) -> None:
+    """
+    0:30    1:30 (stalled)   flat ... flat    61:00     nobody knew of the trade at 1:30, and nothing came after it
+     100     200             100  ...  100
+    """
+    missed = trade(2, "1:30", price=200.0)
+
+    rows = run(frame(low="0:00"), frame(trade(1, "0:30"), low="61:00"), history(missed, since="0:30", until="62:00"))
+
+    final = {minute(row)[0]: row for row in rows}
+    assert {200.0} == {final[k]["close"] for k in range(1, 62)}
+    assert 62 == len(final)
+
+
 @settings(max_examples=120, deadline=None)
 @given(tapes(), st.data())
 def test_whatever_was_missed_the_candles_end_as_if_nothing_had_been(rows: list[Row], data: st.DataObject) -> None:
-    kept = [rows[0], *(row for row in rows[1:-1] if data.draw(st.integers(0, 2))), *rows[1:][-1:]]
+    kept = [rows[0], *(row for row in rows[1:] if data.draw(st.integers(0, 2)))]
     lost = [row for row in rows if row not in kept]
     end_ms = rows[-1]["timestamp_ms"] // MINUTE_MS * MINUTE_MS + 2 * MINUTE_MS
     start, end = frame(low=MIDNIGHT_MS), frame(low=end_ms)
     repairs: list[tuple[int, Frame]] = []
     for row in lost:
         left = max((k for k in kept if k["trade_id"] < row["trade_id"]), key=lambda k: k["trade_id"])
-        right = min((k for k in kept if k["trade_id"] > row["trade_id"]), key=lambda k: k["trade_id"])
+        right = min((k for k in kept if k["trade_id"] > row["trade_id"]), key=lambda k: k["trade_id"], default=None)
         since = left["timestamp_ms"] // MINUTE_MS * MINUTE_MS
-        until = -(-(right["timestamp_ms"] + 1) // MINUTE_MS) * MINUTE_MS
+        until = end_ms if right is None else -(-(right["timestamp_ms"] + 1) // MINUTE_MS) * MINUTE_MS
         whole = [one for one in rows if since <= one["timestamp_ms"] < until]
-        first = kept.index(right) + 1
+        first = len(kept) if right is None else kept.index(right) + 1
         repairs.append((data.draw(st.integers(first, len(kept))), history(*whole, since=since, until=until)))
     frames = [start]
     for place in range(len(kept) + 1):
+        if place == len(kept):  # quiet, as it seems, until the last ones are fetched
+            frames.append(frame(low=data.draw(st.integers(kept[-1]["timestamp_ms"], end_ms))))
         frames += [repair for after, repair in repairs if after == place]
         frames += [frame(kept[place])] if place < len(kept) else []
 
