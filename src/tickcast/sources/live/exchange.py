@@ -32,8 +32,8 @@ from tickcast.sources.sockets.connection import CLOSED, OPEN, REFUSED, REPLACED,
 from tickcast.sources.sockets.contract import Client
 from tickcast.sources.sockets.dial import DialBudget
 from tickcast.sources.sockets.plan import split
-from tickcast.sources.venues import contract as kinds
-from tickcast.sources.venues.contract import Endpoints, Heard, Span, Venue
+from tickcast.sources.venues import contract as heard_kinds
+from tickcast.sources.venues.contract import NOISE, PROOF, QUOTE, TRADES, Endpoints, Heard, Span, Venue
 
 ALIVE_MS = 900
 """Proof by a mere pong is written down once in so much of the venue's time; the venue's own words always."""
@@ -139,7 +139,7 @@ class Exchange:
         if raw.startswith(own.MARK):
             raw = own.from_venue(raw)
         message: Message = _new(Message, (recv_ns, self.name, raw))
-        if kind == kinds.TRADES:
+        if kind == TRADES:
             if len(spans) == 1:
                 span = spans[0]
                 lane = self.lanes.get(span[0])
@@ -154,7 +154,7 @@ class Exchange:
             else:
                 self._hear_several(message, spans)
                 return
-        elif (kind == kinds.QUOTE and not spans) or kind == kinds.NOISE:
+        elif (kind == QUOTE and not spans) or kind == NOISE:
             lane = self.lanes.get(pair)
             if lane is not None:
                 lane.quotes += 1
@@ -162,13 +162,13 @@ class Exchange:
                 if not lane.joiner.live:
                     self.deliver(lane, lane.joiner.hear_other(self._time.now_s, message))
                     return
-        elif kind == kinds.QUOTE:
+        elif kind == QUOTE:
             self._quote_several(message, spans)
             return
-        elif kind == kinds.PROOF:
+        elif kind == PROOF:
             self.prove(connection, venue_ms, raw)
             return
-        elif kind == kinds.REFUSED:
+        elif kind == heard_kinds.REFUSED:
             self._refused(pair, heard.detail)
         self._put(message)
 

@@ -231,7 +231,7 @@ class Joiner:
         """One message holds both, and lacks what is between them."""
         if older.last_id >= self.next_id and 0 <= older.last_id < newer.first_id - 1:
             ids = (older.last_id + 1, newer.first_id - 1)
-            self._open_hole(*ids, (older.last_ms, newer.first_ms), now_s + self.limits.hold_s)
+            self._open_hole(*ids, (older.last_ms, newer.first_ms), now_s + self.limits.audit_s)
 
     def _ended(self, want: Want, now_s: float, wait_s: float) -> None:
         self._asked = None
@@ -347,7 +347,8 @@ class Joiner:
             self._pass(one, now_s)
             out += [quote.message for quote in [*quotes, one]]
             quotes.clear()
-        out += [quote.message for quote in takewhile(lambda quote: not (self._doubt and quote.doubted), quotes)]
+        else:  # quotes before a trade that still waits wait with it: their time must not pass what is missing
+            out += [quote.message for quote in takewhile(lambda quote: not (self._doubt and quote.doubted), quotes)]
         self._held.drop(len(out))
         if not self.held and not self._doubt:
             self._trust()

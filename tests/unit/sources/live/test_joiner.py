@@ -106,8 +106,18 @@ def test_reordered_trades_go_out_in_order_and_quotes_keep_their_place() -> None:
     hear(joiner, 1, 9)
 
     assert ["5", "quote", "6"] == names(hear(joiner, 1.1, 5))
-    assert 1 == joiner.held
-    assert ["7", "8", "9"] == names(hear(joiner, 1.1, 8) + hear(joiner, 1.1, 7))
+    joiner.hear_other(1.1, QUOTE)
+    assert 2 == joiner.held
+    assert ["7", "quote", "8", "9"] == names(hear(joiner, 1.1, 8) + hear(joiner, 1.1, 7))
+
+
+def test_a_quote_does_not_pass_a_trade_that_still_waits() -> None:
+    joiner = a_live_one()
+    hear(joiner, 1, 7)
+    joiner.hear_other(1, QUOTE)
+
+    assert (["5"], 2) == (names(hear(joiner, 1.1, 5)), joiner.held)
+    assert ["quote", "6", "7"] == names(hear(joiner, 1.1, 6))
 
 
 def test_a_double_goes_out_and_changes_nothing() -> None:
