@@ -256,7 +256,7 @@ class Joiner:
         if linked and firsts[0] > self.next_id >= 0 and want.reach > self.next_id:
             return []  # an answer before this one was not needed at its time, now it is: it will be asked again
         before = (self.next_id, self.last_ms)
-        fresh = self._take_linked(part, now_s) if linked else self._take_unlinked(part)
+        fresh, oldest_ms = self._take_linked(part, now_s) if linked else self._take_unlinked(part)
         want.reach = max(want.reach, int(lasts[-1]) + 1) if linked else want.reach
         if want.subscribed >= 0:
             want.fresh += fresh
@@ -265,22 +265,22 @@ class Joiner:
         self.caught_up |= part.reached_end
         proof = part.reached_end and self._proves(want)
         told = bool(fresh) or (proof and self._doubt) or (not linked and len(lasts) > 0)
-        if fresh and not self._holding and not self._is_young(part):
+        if fresh and oldest_ms < self.proven_ms - self.limits.young_ms:
             # The pair's time has gone on without these: windows that are long closed need to be made anew, whole.
             told = False
             ids = (before[0], self.next_id - 1) if linked and before[0] >= 0 else (-1, -1)
-            self._open_hole(*ids, (before[1], self.last_ms), now_s)
+            self._open_hole(*ids, (before[1], max(self.last_ms, self.proven_ms)), now_s)
         if proof and not (want.suspected and want.fresh) and not self._gap():
             self._doubt = False
         return ([Joined(part, proof)] if told else []) + self._settle(now_s)
 
-    def _take_linked(self, part: Part, now_s: float) -> int:
-        """Move on to the last of an answer's rows; returns how many trades were not known before."""
+    def _take_linked(self, part: Part, now_s: float) -> tuple[int, int]:
+        """Move on to the last of an answer's rows; returns how many trades were not known before, and since when."""
         firsts, lasts, times = part.rows["first_id"], part.rows["trade_id"], part.rows["timestamp_ms"]
         next_id = self.next_id if self.next_id >= 0 else int(firsts[0])
         start = int(np.searchsorted(lasts, next_id))
         if start == len(lasts):
-            return 0
+            return 0, 0
         firsts, lasts, times = firsts[start:], lasts[start:], times[start:]
         begins = np.concatenate(([next_id], lasts[:-1] + 1))
         for at in np.flatnonzero(firsts > begins).tolist():
@@ -289,13 +289,13 @@ class Joiner:
             hole.empty, hole.due_s = 1, now_s + CONFIRM_S
         self._last_id, self.last_ms = int(lasts[-1]), int(times[-1])
         self.next_id = self._last_id + 1
-        return int((lasts - np.maximum(firsts, next_id) + 1).sum())
+        return int((lasts - np.maximum(firsts, next_id) + 1).sum()), int(times[0])
 
-    def _take_unlinked(self, part: Part) -> int:
+    def _take_unlinked(self, part: Part) -> tuple[int, int]:
         times = part.rows["timestamp_ms"]
-        fresh = int((times > self.last_ms).sum())
-        self.last_ms = max(self.last_ms, int(times.max())) if fresh else self.last_ms
-        return fresh
+        fresh = times[times > self.last_ms]
+        self.last_ms = max(self.last_ms, int(times.max())) if len(fresh) else self.last_ms
+        return len(fresh), int(fresh.min(initial=self.last_ms))
 
     def _is_young(self, part: Part) -> bool:
         """Whether its trades can still be folded into their windows one by one, however short those are."""
