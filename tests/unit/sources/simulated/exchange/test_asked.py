@@ -525,16 +525,24 @@ def test_what_has_not_happened_yet_is_not_told(venue: str) -> None:
 
 
 def test_what_is_older_than_the_archive_is_not_there_any_more() -> None:
-    async def test(local: Local) -> None:
+    span: dict[str, Any] = {"symbol": "BTCUSDT", "interval": "15m", "startTime": START_MS}
+
+    async def whole(local: Local) -> list[Any]:
+        rows: list[Any] = await local.get("binance", "/api/v3/klines", **span)
+        return rows
+
+    async def test(local: Local) -> list[Any]:
         rows = await local.get("binance", "/api/v3/aggTrades", symbol="BTCUSDT", fromId=0, limit=1)
-        kept_ms = LIVE_MS + 2 * HOUR_MS - HOUR_MS // 2
-        klines = await local.get("binance", "/api/v3/klines", symbol="BTCUSDT", interval="1m", startTime=START_MS)
+        kept_ms = LIVE_MS + 2 * HOUR_MS - 2 * HOUR_MS // 3
 
         assert kept_ms - 700_000 <= rows[0]["T"]
-        assert kept_ms - 700_000 <= klines[0][0]
-        assert 0 < local.exchange.truth("binance", "BTCUSDT")["trade_id"].size < 8000
+        assert 0 < local.exchange.truth("binance", "BTCUSDT")["trade_id"].size < 10_000
+        return await whole(local)
 
-    run(test, hours=3.0, archive_hours=0.5)
+    everything, kept = run(whole, hours=3.0), run(test, hours=3.0, archive_hours=2 / 3)
+
+    assert everything[-len(kept) :] == kept  # no candle is cut by what is gone
+    assert 2 <= len(kept) <= 4
 
 
 def test_truth_is_told_over_http_in_any_venues_names() -> None:

@@ -123,6 +123,24 @@ def test_recorded_aggregates_keep_the_ids_that_they_cover(shared_data: Path) -> 
     assert [recorded[ident].price for ident in sorted(recorded)] == page["price"].tolist()
 
 
+def test_trades_that_were_recorded_out_of_order_or_twice_are_told_in_order_and_once(tmp_path: Path) -> None:
+    def line(second: int, ident: int) -> str:
+        time = f"2025-01-01T00:00:{second:02d}.000000Z"
+        row = f'{{"symbol":"BTC/USD","side":"buy","price":7.5,"qty":1.25,"trade_id":{ident},"timestamp":"{time}"}}'
+        return f'{{"r":{START_MS + second * 1000}000000,"x":"kraken","m":{{"channel":"trade","data":[{row}]}}}}'
+
+    path = tmp_path / "mixed.ndjson"
+    path.write_text("".join(line(*told) + "\n" for told in ((1, 11), (3, 13), (2, 12), (3, 13), (2, 14))))
+
+    async def test(local: Local) -> None:
+        local.passes(60)
+        true = local.exchange.truth("kraken", "BTC/USD")
+        assert [11, 12, 13, 14] == true["trade_id"].tolist()
+        assert [START_MS + second * 1000 for second in (1, 2, 3, 3)] == true["timestamp_ms"].tolist()
+
+    run(test, hours=0.0, capture=(str(path),), capture_history_s=-1.0)
+
+
 def test_a_recording_without_trades_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "quiet.ndjson"
     path.write_bytes(b'{"r":1723161254087896568,"x":"kraken","m":{"channel":"heartbeat"}}\n')

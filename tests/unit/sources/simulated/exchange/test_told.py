@@ -218,6 +218,43 @@ def test_coinbase_sends_a_snapshot_first_and_numbers_everything() -> None:
     run(test)
 
 
+def test_coinbase_tells_a_quarter_second_of_a_pair_at_once_newest_first() -> None:
+    """
+    0 ms      250 ms    500 ms
+    |--1--2-----|----3----|
+               [2 1]     [3]
+    """
+
+    async def test(local: Local) -> None:
+        async with local.listen("coinbase", "market_trades") as peer:
+            local.passes(120)
+            several = 0
+            for raw in await peer.waiting():
+                message = msgspec.json.decode(raw)
+                trades = message["events"][0]["trades"]
+                ids = [int(trade["trade_id"]) for trade in trades]
+                several += len(ids) > 1
+                assert sorted(ids, reverse=True) == ids
+                assert 1 == len({trade["product_id"] for trade in trades})
+                assert message["timestamp"][19:] in (".000000Z", ".250000Z", ".500000Z", ".750000Z")
+        assert several > 10
+
+    run(test)
+
+
+def test_who_comes_is_not_told_what_was_before() -> None:
+    async def test(local: Local) -> None:
+        local.clock.sleep(10)  # and nobody has been told yet
+        async with local.dial("binance", "/stream?streams=btcusdt@trade") as peer:
+            local.passes(10)
+            found = trades_of(events_of("binance", await peer.waiting()), "BTCUSDT")
+        later = local.exchange.truth("binance", "BTCUSDT", START_MS + HOUR_MS + 10_000)
+
+        assert rows_of(later) == found
+
+    run(test)
+
+
 def test_a_coinbase_alias_tells_the_true_product() -> None:
     async def test(local: Local) -> None:
         async with local.listen("coinbase", "market_trades", "ticker", pairs=["BTC-USDC"]) as peer:
