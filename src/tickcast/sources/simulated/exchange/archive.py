@@ -32,6 +32,10 @@ class Span(NamedTuple):
         """How many trades."""
         return len(self.time_us)
 
+    def last(self, count: int) -> Span:
+        """The newest of them."""
+        return Span(*(column[-count:] for column in self))
+
     def rows(self) -> I8:
         """The columns side by side, for templates."""
         return np.column_stack(self)

@@ -126,8 +126,7 @@ class BinanceRest:
         from_id = whole(asked.params, "fromId")
         kept, stop_us = self._world.archives[pair], asked.seen_us + 1
         if from_id is None:
-            everything = kept.between(0, stop_us)
-            span = Span(*(column[-count:] for column in everything))
+            span = kept.between(0, stop_us).last(count)
         else:
             span = kept.by_id(from_id, count, stop_us)
         return _array(self._trades[pair], trades_of(span))

@@ -80,7 +80,7 @@ class CoinbaseRest:
             raise ValueError("limit must be a positive number")
         stop_us = asked.seen_us + 1 if end is None else min(asked.seen_us + 1, end * 1_000_000)
         span = self._world.archives[at].between((start or 0) * 1_000_000, stop_us)
-        texts = written(self._trades[at], span.rows()[-min(limit, TRADES_MAX) :])[::-1]
+        texts = written(self._trades[at], span.last(min(limit, TRADES_MAX)).rows())[::-1]
         bid, ask = self._best(at, asked.seen_us)
         return Answer(b'{"trades":[%b],"best_bid":"%b","best_ask":"%b"}' % (b",".join(texts), bid, ask))
 

@@ -181,7 +181,7 @@ def after(span: Span, since_ns: int | None, count: int) -> Span:
     Trades of one microsecond have nanoseconds by their order in it, so a page may end between the fills of an order.
     """
     if since_ns is None:
-        return Span(*(column[-count:] for column in span))
+        return span.last(count)
     time_us, place = divmod(since_ns, 1000)
     begin, end = (int(np.searchsorted(span.time_us, time_us, side=side)) for side in ("left", "right"))
     begin = min(begin + place + 1, end)

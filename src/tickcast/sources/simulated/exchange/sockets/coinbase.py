@@ -91,7 +91,7 @@ class CoinbaseSession(Session):
         about, span = self.hall.world.pairs[pair], self.hall.world.trades(pair)
         decimals = {"price": about.price.decimals, "quantity": about.quantity.decimals}
         template = one_template(COINBASE_TRADE % {"name": self.hall.names[pair]}, COLUMNS, decimals)
-        texts = written(template, span.rows()[-SNAPSHOT_TRADES:])[::-1]
+        texts = written(template, span.last(SNAPSHOT_TRADES).rows())[::-1]
         self._send("market_trades", b'{"type":"snapshot","trades":[' + b",".join(texts) + b"]}")
 
     def _ticker_snapshot(self, pair: int) -> None:

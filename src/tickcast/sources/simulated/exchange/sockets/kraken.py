@@ -101,7 +101,7 @@ class KrakenSession(Session):
         if channel == "trade":
             decimals = {"price": about.price.decimals, "quantity": about.quantity.decimals}
             template = one_template(KRAKEN_TRADE % {"name": name}, COLUMNS, decimals)
-            rows = span.rows()[-SNAPSHOT_TRADES:]
+            rows = span.last(SNAPSHOT_TRADES).rows()
             self.link.say(b'{"channel":"trade","type":"snapshot","data":[' + b",".join(written(template, rows)) + b"]}")
             return
         row = self.hall.world.newest_row(pair, self.hall.world.now_us())
