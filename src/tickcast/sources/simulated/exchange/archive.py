@@ -104,13 +104,13 @@ class Archive:
 
     def by_id(self, first: int, count: int, to_us: int) -> Span:
         """At most so many from an id on, of those before a time."""
-        begin = self._begin + int(np.searchsorted(self._kept(1), first))
+        begin = self._begin + int(np.searchsorted(self._kept(1), _bounded(first)))
         return self._span(begin, max(begin, min(begin + count, self._at(to_us))))
 
     def by_aggregate(self, first: int, count: int, to_us: int) -> Span:
         """The trades of at most so many aggregates from one on, of those before a time."""
         numbers = self._kept(5)
-        begin = self._begin + int(np.searchsorted(numbers, first))
+        begin = self._begin + int(np.searchsorted(numbers, _bounded(first)))
         if begin == self._end:
             return self._span(begin, begin)
         end = self._begin + int(np.searchsorted(numbers, self._columns[5][begin] + count))
@@ -129,7 +129,7 @@ class Archive:
         return self._columns[column][self._begin : self._end]
 
     def _at(self, time_us: int) -> int:
-        return self._begin + int(np.searchsorted(self._kept(0), time_us))
+        return self._begin + int(np.searchsorted(self._kept(0), _bounded(time_us)))
 
     def _make_room(self, count: int) -> None:
         room = len(self._columns[0])
@@ -146,3 +146,8 @@ class Archive:
         target = column if room == len(column) else np.empty(room, np.int64)
         target[: self._end - self._begin] = column[self._begin : self._end]
         return target
+
+
+def _bounded(asked: int) -> int:
+    """Whatever clients ask for, as 64 bits."""
+    return min(max(asked, 0), 1 << 62)

@@ -576,6 +576,23 @@ def test_a_port_that_is_taken_is_refused_in_a_sentence() -> None:
     run(test)
 
 
+@pytest.mark.parametrize("number", [-(10**30), -1, 10**30])
+def test_numbers_beyond_reason_are_answered_like_any_other(number: int) -> None:
+    async def test(local: Local) -> None:
+        for name in ("fromId", "startTime", "endTime"):
+            status, _, _ = await local.answer("binance", "/api/v3/aggTrades", symbol="BTCUSDT", **{name: number})
+            assert 200 == status
+        for name in ("startTime", "endTime"):
+            span = {"symbol": "BTCUSDT", "interval": "1m", name: number}
+            assert 200 == (await local.answer("binance", "/api/v3/klines", **span))[0]
+        assert 200 == (await local.answer("coinbase", f"{MARKET}/BTC-USD/ticker", limit=5, start=number))[0]
+        assert 200 == (await local.answer("coinbase", f"{MARKET}/BTC-USD/ticker", limit=5, end=number))[0]
+        assert [] == (await local.get("kraken", "/0/public/Trades", pair="XBTUSD", since=number))["error"]
+        assert [] == (await local.get("kraken", "/0/public/OHLC", pair="XBTUSD", since=number))["error"]
+
+    run(test, hours=0.1)
+
+
 def test_an_unknown_path_is_not_found() -> None:
     async def test(local: Local) -> None:
         for venue, path in (("binance", "/api/v3/nope"), ("binance", "/x"), ("coinbase", "/x")):

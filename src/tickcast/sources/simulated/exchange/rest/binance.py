@@ -125,10 +125,7 @@ class BinanceRest:
         pair, count = self._pair(asked), _count(asked)
         from_id = whole(asked.params, "fromId")
         kept, stop_us = self._world.archives[pair], asked.seen_us + 1
-        if from_id is None:
-            span = kept.between(0, stop_us).last(count)
-        else:
-            span = kept.by_id(from_id, count, stop_us)
+        span = kept.between(0, stop_us).last(count) if from_id is None else kept.by_id(from_id, count, stop_us)
         return _array(self._trades[pair], trades_of(span))
 
     def _kline_rows(self, asked: Asked) -> Answer:

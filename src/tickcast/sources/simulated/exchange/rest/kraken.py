@@ -182,7 +182,7 @@ def after(span: Span, since_ns: int | None, count: int) -> Span:
     """
     if since_ns is None:
         return span.last(count)
-    time_us, place = divmod(since_ns, 1000)
+    time_us, place = divmod(min(max(since_ns, 0), 1 << 62), 1000)
     begin, end = (int(np.searchsorted(span.time_us, time_us, side=side)) for side in ("left", "right"))
     begin = min(begin + place + 1, end)
     return Span(*(column[begin : begin + count] for column in span))
