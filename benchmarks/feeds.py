@@ -63,6 +63,11 @@ def raws(count: int = MESSAGES) -> list[bytes]:
     return binance_messages(count)
 
 
+def unwrapped(said: Sequence[bytes]) -> list[str]:
+    """As the endpoint that ccxt dials sends them: without the stream's name around them."""
+    return [json.dumps(json.loads(raw)["data"]) for raw in said]
+
+
 def coinbase_raws(count: int) -> list[bytes]:
     """Coinbase Advanced's batches of trades, as the simulated exchange writes them."""
     settings = MarketSettings(pairs=pairs_named(("BTC-USD", "ETH-USD")), trades_per_second=20.0)
@@ -331,7 +336,7 @@ def with_sockets() -> None:
     """The table of whole clients."""
     said = raws()
     block = frames_of([ANSWER, *said])
-    unwrapped = frames_of([json.dumps(json.loads(raw)["data"]).encode() for raw in said[: 4 * PEER_MESSAGES]])
+    bare_block = frames_of([text.encode() for text in unwrapped(said[: 4 * PEER_MESSAGES])])
     peer = f"ccxt.pro {version('ccxt')}, client"
     other = f"cryptofeed {version('cryptofeed')}, client"
     works: dict[str, Work] = {
@@ -339,7 +344,7 @@ def with_sockets() -> None:
         f"bare picows {version('picows')}": over_socket(bare, block),
         "ours, feed": over_socket(feed_alone, block),
         "ours, feed to candles": over_socket(feed_to_candles, block),
-        peer: over_socket(client_ccxt, unwrapped),
+        peer: over_socket(client_ccxt, bare_block),
     }
     spent = best(works)
     for against, aim in ((other, ">= 3"), (peer, ">= 20")):
@@ -356,8 +361,7 @@ def without_sockets(exchange: str, said: list[bytes]) -> None:
     works: dict[str, Work] = {peer: partial(parse_cryptofeed, exchange, texts)}
     works["ours, parse path"] = partial(parse_ours, exchange, said)
     if exchange == "binance":
-        unwrapped = [json.dumps(json.loads(text)["data"]) for text in texts]
-        works[f"ccxt {version('ccxt')}, parse path"] = partial(parse_ccxt, unwrapped)
+        works[f"ccxt {version('ccxt')}, parse path"] = partial(parse_ccxt, unwrapped(said))
     spent = best(works)
     rows = [(label, 1 / each, spent[peer] / each, ">= 3" if "ours" in label else "") for label, each in spent.items()]
     show(f"{exchange.capitalize()}'s messages, without a socket", "cryptofeed", rows)

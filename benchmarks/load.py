@@ -118,6 +118,8 @@ class Row(NamedTuple):
     """The most that the feed's own status stated."""
     cpu: float
     exchange_cpu: float
+    machine_cpu: float
+    """Of all cores, by whoever."""
     resident_mb: float
 
 
@@ -133,6 +135,7 @@ class Meter:
         self._began_s = self._row_s = time.monotonic()
         self._cpu = self._cpus()
         self._said_ms = 0.0
+        psutil.cpu_percent()  # from now on
 
     def _cpus(self) -> tuple[float, float]:
         spent = [sum(process.cpu_times()[:2]) for process in (self._ours, self._sender)]
@@ -166,12 +169,13 @@ class Meter:
             self._said_ms,
             (cpu[0] - self._cpu[0]) / spent_s,
             (cpu[1] - self._cpu[1]) / spent_s,
+            psutil.cpu_percent() / 100,
             self._ours.memory_info().rss / 2**20,
         )
         self.rows.append(row)
         print(
             f"{row.at_s:>6.0f}{row.messages:>12,}{row.messages / spent_s:>11,.0f}{row.busiest:>11,}{row.p50_ms:>9.0f}"
-            f"{row.p99_ms:>9.0f}{row.max_ms:>9.0f}{row.said_ms:>9.0f}{row.cpu:>8.0%}{row.exchange_cpu:>10.0%}{row.resident_mb:>9.0f}",
+            f"{row.p99_ms:>9.0f}{row.max_ms:>9.0f}{row.said_ms:>9.0f}{row.cpu:>8.0%}{row.exchange_cpu:>10.0%}{row.machine_cpu:>9.0%}{row.resident_mb:>9.0f}",
             flush=True,
         )
         self._lags, self._seconds, self._row_s, self._cpu, self._said_ms = [], {}, now_s, cpu, 0.0
@@ -258,7 +262,7 @@ def measure(rate: float, seconds: float, times: float) -> tuple[Meter, tuple[int
         )
         print(
             f"{'s':>6}{'messages':>12}{'a second':>11}{'busiest s':>11}{'p50 ms':>9}{'p99 ms':>9}{'max ms':>9}"
-            f"{'said ms':>9}{'CPU':>8}{'exchange':>10}{'MB':>9}"
+            f"{'said ms':>9}{'CPU':>8}{'exchange':>10}{'machine':>9}{'MB':>9}"
         )
         meter, summary = run(Path(folder), address, sender, seconds)
         found = compare(Path(folder), address)
