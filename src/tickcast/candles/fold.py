@@ -179,7 +179,8 @@ def note_outdated(book: Book, since: int, until: int) -> None:
     facts = book.facts
     for c in range(len(book.spot)):
         if since <= until and book.spot[c, HEADER, CHAIN] and since < oldest(book, c):
-            facts[OUTDATED_FROM] = min(facts[OUTDATED_FROM], since) if facts[OUTDATED_TO] else since
+            first = since - since % book.spot[c, HEADER, WIDTH]
+            facts[OUTDATED_FROM] = min(facts[OUTDATED_FROM], first) if facts[OUTDATED_TO] else first
             facts[OUTDATED_TO] = max(facts[OUTDATED_TO], min(until, oldest(book, c)))
 
 

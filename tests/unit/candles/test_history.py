@@ -127,6 +127,17 @@ def test_a_newest_trade_that_was_missed_for_longer_than_the_ring_moves_the_price
     assert 62 == len(final)
 
 
+def test_a_window_that_history_tells_in_two_halves_is_rebuilt_when_one_tells_it_whole(run: Run) -> None:
+    """History from the middle of a forgotten minute knows a new trade; only the one from its beginning can place it."""
+    new = trade(2, "1:40", price=200.0)
+    half, whole = history(new, since="1:40", until="62:00"), history(trade(1, "1:20"), new, since="1:00", until="62:00")
+
+    rows = run(frame(low="0:00"), frame(trade(1, "1:20"), low="61:00"), half, whole)
+
+    final = {minute(row)[0]: row for row in rows}
+    assert (2, 200.0, "repaired") == tuple(final[1][name] for name in ("trade_count", "close", "quality"))
+
+
 @settings(max_examples=120, deadline=None)
 @given(tapes(), st.data())
 def test_whatever_was_missed_the_candles_end_as_if_nothing_had_been(rows: list[Row], data: st.DataObject) -> None:
