@@ -18,6 +18,7 @@ from tickcast.indicators.ring import F8, I8, Ring
 REMEMBERED = 512
 _REVISIONS = 1 << 30
 _NEVER = -(1 << 32)
+_NO_TICK = float("nan")
 
 KNOWN_AT, QUALITY = range(2)
 """The integers kept of a candle."""
@@ -42,7 +43,7 @@ class Lane:
         self.newest = _NEVER
         self.candles = Ring(ints=2, floats=len(CANDLE))
         self.ticks = Ring(ints=0, floats=len(TICK))
-        self.issued = Ring(ints=2, floats=0)
+        self.issued = Ring(ints=2, floats=len(TICK))
 
     def take_candles(self, columns: Columns) -> None:
         """Keep candles by window and revision; the same again changes nothing."""
@@ -91,7 +92,7 @@ class Lane:
         count = len(windows)
         verdict = Verdict(np.ones(count, dtype=bool), np.zeros(count, dtype=np.int64))
         if (windows > self.reached(windows)).all():
-            self.issued.extend(windows, [row_revisions, 0], ())
+            self.issued.extend(windows, [row_revisions, 0], [_NO_TICK] * len(TICK))
             self.newest = int(windows[-1])
             return verdict
         for place, (window, row_revision) in enumerate(zip(windows.tolist(), row_revisions.tolist(), strict=True)):
@@ -100,7 +101,7 @@ class Lane:
                 counts["too_old"] += 1
                 verdict.kept[place] = False
             elif not known:
-                ring.insert(at, window, (row_revision, 0), ())
+                ring.insert(at, window, (row_revision, 0), (_NO_TICK,) * len(TICK))
                 self.newest = max(self.newest, window)
             elif row_revision <= ring.ints[ROW_REVISION, at]:
                 counts["repeated"] += 1
@@ -111,8 +112,11 @@ class Lane:
                 verdict.revisions[place] = ring.ints[REVISION, at]
         return verdict
 
-    def fill(self, out: F8, windows: I8, revisions: I8, indicators: F8) -> tuple[I8, I8]:
-        """Write some rows' values, the time's apart; return when their candles were known, and their qualities."""
+    def fill(self, out: F8, windows: I8, revisions: I8, indicators: F8, again: NDArray[np.bool_]) -> tuple[I8, I8]:
+        """Write some rows' values, the time's apart; return when their candles were known, and their qualities.
+
+        A row that is issued `again` has the tick that it had: what came between is not its time's any more.
+        """
         at = self.candles.lo + self.candles.keys.searchsorted(windows * _REVISIONS + revisions)
         np.take(self.candles.floats, at, axis=1, out=out[: len(CANDLE)])
         out[len(CANDLE) : -len(TICK)] = indicators
@@ -123,6 +127,13 @@ class Lane:
         else:
             np.take(self.ticks.floats, self.ticks.lo + before, axis=1, out=out[-len(TICK) :], mode="clip")
             out[-len(TICK) :, unseen] = np.nan
+        ticks, places = out[-len(TICK) :], self.issued.lo + self.issued.keys.searchsorted(windows)
+        if again.any():
+            first = ~again
+            self.issued.floats[:, places[first]] = ticks[:, first]
+            ticks[:, again] = self.issued.floats[:, places[again]]
+        else:
+            self.issued.floats[:, places] = ticks
         return self.candles.ints[KNOWN_AT, at], self.candles.ints[QUALITY, at]
 
     def forget(self) -> None:

@@ -73,7 +73,7 @@ class Features:
     """
 
     name = "features"
-    version = 1
+    version = 2
 
     def __init__(self, settings: FlowSettings) -> None:
         self.names = feature_names(settings)
@@ -192,7 +192,8 @@ class Features:
             at, windows = at[verdict.kept], windows[verdict.kept]
             kept[at], revision[at] = True, verdict.revisions[verdict.kept]
             own = values[: -len(TIME)] if len(at) == count else np.empty((len(values) - len(TIME), len(at)))
-            known_at[at], quality[at] = lane.fill(own, windows, ints[_CANDLE_REVISION, at], indicators[:, at])
+            again = revision[at] > 0
+            known_at[at], quality[at] = lane.fill(own, windows, ints[_CANDLE_REVISION, at], indicators[:, at], again)
             if len(at) < count:
                 values[: -len(TIME), at] = own
             lane.forget()

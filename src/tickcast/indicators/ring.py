@@ -54,7 +54,7 @@ class Ring:
         self.floats[:, at] = floats
         self.hi = at + 1
 
-    def extend(self, keys: I8, ints: Sequence[I8 | int], floats: Sequence[F8]) -> None:
+    def extend(self, keys: I8, ints: Sequence[I8 | int], floats: Sequence[F8 | float]) -> None:
         """Add rows at the end, column by column; a number stands for a column of it."""
         count = len(keys)
         if self.hi + count > self.key.shape[0]:
