@@ -54,7 +54,8 @@ class LiveFeed:
         self._fault: BaseException | None = None
         self._started = self._closed = False
         self._ticking: asyncio.Handle | None = None
-        limits = Limits(hold_s=hold_ms / 1000, align_ms=align_ms)
+        hold_s = hold_ms / 1000
+        limits = Limits(hold_s=hold_s, first_hold_s=max(hold_s, min(10 * hold_s, 30.0)), align_ms=align_ms)
         tools = Tools(clock, client, chance, self._time, self._outbox, limits, self._spawn, self._notes.append)
         self._exchanges = [Exchange(market, tools) for market in markets]
 

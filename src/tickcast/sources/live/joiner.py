@@ -53,7 +53,8 @@ class Joiner:
         self._last_id = -1
         self._held = Held()
         self._doubt = self._holding = True
-        self._suspected = self._mending = self._subscribed = self._unlinked = self._blind = False
+        self._mending = 0  # trades that history brought where the stream should have: a gap, once it is closed
+        self._suspected = self._subscribed = self._unlinked = self._blind = self._begun = False
         self._life = 0  # its stream's; what was asked for in an earlier one proves nothing in this one
         self._asked: Want | None = None
         self._due_s, self._tries = 0.0, 0
@@ -102,6 +103,8 @@ class Joiner:
         one = Waiting(message, now_s, self._life, self._doubt, first, last, first_ms, last_ms)
         if first >= 0 and last < self.next_id:
             self._pass(one, now_s)
+            if self._suspected:
+                self._mending = 0  # history was only quicker
             return [message]
         self._unlinked = first < 0
         follows = self._follows(first)
@@ -171,9 +174,10 @@ class Joiner:
 
     def tick(self, now_s: float) -> list[Out]:
         """Time went by: what waited for too long goes out."""
-        if now_s - self._held.since_s < self.limits.hold_s:
+        hold_s = self.limits.hold_s if self._begun else self.limits.first_hold_s
+        if now_s - self._held.since_s < hold_s:
             return []
-        return self._release(now_s, self._held.older_than(now_s - self.limits.hold_s))
+        return self._release(now_s, self._held.older_than(now_s - hold_s))
 
     # ---- what history says
 
@@ -258,10 +262,9 @@ class Joiner:
         before = (self.next_id, self.last_ms)
         fresh, oldest_ms = self._take_linked(part, now_s) if linked else self._take_unlinked(part)
         want.reach = max(want.reach, int(lasts[-1]) + 1) if linked else want.reach
-        if want.subscribed >= 0:
+        if self._begun:  # before, it is no gap but the beginning
             want.fresh += fresh
-            self.counts.trades += fresh
-            self._mending |= fresh > 0
+            self._mending += fresh
         self.caught_up |= part.reached_end
         proof = part.reached_end and self._proves(want)
         told = bool(fresh) or (proof and self._doubt) or (not linked and len(lasts) > 0)
@@ -377,10 +380,11 @@ class Joiner:
 
     def _trust(self) -> None:
         self._doubt = self._suspected = self._holding = False
-        self.live, self._tries = True, 0
-        self.counts.found += self._mending
-        self.counts.repaired += self._mending
-        self._mending = False
+        self.live = self._begun = True
+        self._tries = 0
+        self.counts.found += self._mending > 0
+        self.counts.repaired += self._mending > 0
+        self._count_mended()
 
     # ---- holes
 
@@ -388,8 +392,12 @@ class Joiner:
         hole = Hole(first, last, min(times), max(times), due_s)
         self.holes.add(hole)
         self.counts.found += 1
-        self._mending = False
+        self._count_mended()
         return hole
+
+    def _count_mended(self) -> None:
+        self.counts.trades += self._mending
+        self._mending = 0
 
     def _note(self, filled: Filled) -> None:
         self.counts.repaired += filled.closed

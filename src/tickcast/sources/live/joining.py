@@ -34,6 +34,8 @@ class Limits(NamedTuple):
     """How long and how much may wait."""
 
     hold_s: float = 3.0
+    first_hold_s: float = 30.0
+    """Until a pair has been live nobody misses its messages yet: its beginning may take longer to be joined."""
     held_max: int = 20_000
     reorder_s: float = 0.15
     """What is missing may only be late: history is not asked before."""

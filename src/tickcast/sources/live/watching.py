@@ -98,6 +98,7 @@ class Watch:
         lane.stalls += 1
         lane.stalls_in_row += 1
         lane.looks = 0
+        lane.pace.begin(now_s)
         connection = self._exchange.connections[lane.number - 1]
         worn_out = lane.stalls_in_row >= STALLS_MAX and now_s - self._restarted_s >= RESTART_S
         self._exchange.cut(lane)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import pairwise
 
+import msgspec
 import numpy as np
 
 from tickcast.clock import SystemClock
@@ -18,6 +19,7 @@ from tickcast.sources.history.budget import Budgets
 from tickcast.sources.history.rest import RestHistory
 from tickcast.sources.live.contract import KnownTrades, PairStatus
 from tickcast.sources.live.feed import LiveFeed, Market
+from tickcast.sources.live.pace import LEAST_S
 from tickcast.sources.registry import mapper_for
 from tickcast.sources.simulated.exchange.exchange import Exchange
 from tickcast.sources.simulated.exchange.faults.kinds import Fault
@@ -43,7 +45,6 @@ class Floor:
         server: Server,
         loop: asyncio.AbstractEventLoop,
         pairs: Mapping[str, tuple[str, ...]],
-        known: Mapping[str, Mapping[str, KnownTrades]],
         client: str,
         hold_ms: int,
     ) -> None:
@@ -52,15 +53,25 @@ class Floor:
         self.notes: list[str] = []
         self._spans: dict[tuple[str, str], list[range]] = {}
         self._mappers = {venue: mapper_for(venue) for venue in pairs}
+        self._client, self._hold_ms = client, hold_ms
+        self.feed = self._feed({})
+
+    def _feed(self, known: Mapping[str, Mapping[str, KnownTrades]]) -> LiveFeed:
         clock, chance = SystemClock(), random.Random(1)
         budget = Budgets(clock)
         markets = []
-        for venue, names in pairs.items():
+        for venue, names in self.pairs.items():
             spoken = venue_of(venue)
-            at = spoken.at(server.base(venue))
-            history = RestHistory(venue, at, clock=clock, budget=budget, chance=chance, loop=loop)
+            at = spoken.at(self.server.base(venue))
+            history = RestHistory(venue, at, clock=clock, budget=budget, chance=chance, loop=self.loop)
             markets.append(Market(spoken, at, names, history, known.get(venue, {})))
-        self.feed = LiveFeed(markets, clock=clock, client=client_for(client), chance=chance, loop=loop, hold_ms=hold_ms)
+        client = client_for(self._client)
+        return LiveFeed(markets, clock=clock, client=client, chance=chance, loop=self.loop, hold_ms=self._hold_ms)
+
+    def knows(self, known: Mapping[str, Mapping[str, KnownTrades]]) -> None:
+        """The journal holds these already; before the first poll."""
+        self.feed.close()
+        self.feed = self._feed(known)
 
     def poll(self) -> None:
         """Once."""
@@ -87,12 +98,33 @@ class Floor:
         """Every pair is live, and none has a hole."""
         return all(one.state == "live" and not one.gaps_open for one in self.status())
 
+    def inject(self, *faults: Fault) -> None:
+        """Faults begin."""
+        self.loop.call_soon(self.exchange.faults.inject, *faults)
+        self.until(lambda: len(self.exchange.faults.list()) >= len(faults))
+
+    def at_each_venue(self, fault: Fault) -> list[Fault]:
+        """The same fault at every venue."""
+        return [msgspec.structs.replace(fault, venue=venue) for venue in self.pairs]
+
     def breaks(self, seconds: float, *faults: Fault) -> None:
         """Let faults have their way for so long, and take them away."""
-        self.loop.call_soon(self.exchange.faults.inject, *faults)
+        self.inject(*faults)
         self.passes(seconds)
         self.loop.call_soon(self.exchange.faults.remove)
-        self.poll()
+        self.until(self.exchange.faults.calm)
+
+    def breaks_until_met(self, hits: int, *faults: Fault) -> None:
+        """Let faults have their way until each has hit so often, and take them away."""
+        self.inject(*faults)
+        self.until(lambda: all(one["hits"] >= hits for one in self.exchange.faults.list()))
+        self.loop.call_soon(self.exchange.faults.remove)
+        self.until(self.exchange.faults.calm)
+
+    def knows_paces(self) -> bool:
+        """Whether enough was heard to tell what silence is unusual."""
+        lanes = [lane for exchange in self.feed._exchanges for lane in exchange.lanes.values()]
+        return all(lane.pace.limit_s == LEAST_S for lane in lanes)
 
     def status(self) -> list[PairStatus]:
         """All pairs."""
@@ -172,7 +204,6 @@ class Floor:
 def a_floor(
     *,
     pairs: Mapping[str, tuple[str, ...]] | None = None,
-    known: Mapping[str, Mapping[str, KnownTrades]] | None = None,
     trades_per_second: float = 20.0,
     limits: Limits = UNLIMITED,
     client: str = "",
@@ -186,7 +217,7 @@ def a_floor(
     server = Server(Exchange(ExchangeSettings(market=market, live_from_ms=now_ms, limits=limits), clock))
     loop.run_until_complete(server.start())
     try:
-        floor = Floor(server, loop, pairs or PAIRS, known or {}, client, hold_ms)
+        floor = Floor(server, loop, pairs or PAIRS, client, hold_ms)
         try:
             yield floor
         finally:

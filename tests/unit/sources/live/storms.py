@@ -97,7 +97,9 @@ class Run:
         self.out: list[Any] = []
         self.heard: list[bytes] = []
         known = self._known()
-        limits = Limits(hold_s=storm.hold_s, align_ms=ALIGN_MS, young_ms=5000, audit_s=0.2)
+        limits = Limits(
+            hold_s=storm.hold_s, first_hold_s=3 * storm.hold_s, align_ms=ALIGN_MS, young_ms=5000, audit_s=0.2
+        )
         self.joiner = Joiner(PAIR, known, self.market[0].ms if storm.from_start else 0, limits)
         self._asked_at: dict[int, Gatherer] = {}
         self._order = itertools.count()
