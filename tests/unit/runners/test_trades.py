@@ -22,6 +22,7 @@ from tickcast.runners.trades import COLUMNS, _Known, stored_trades, write_trades
 from tickcast.seen import NEW, new_seen, see
 from tickcast.sources import own
 from tickcast.sources.contract import Message
+from tickcast.sources.history.contract import Part
 
 MINUTE_MS = 60_000
 
@@ -121,6 +122,32 @@ def test_imported_trades_are_among_them_once(tmp_path: Path) -> None:
     stored = rows_of(list(stored_trades(tmp_path)))
 
     assert [*live, new] == stored
+
+
+def test_fetched_history_is_among_them_once_with_the_time_of_fetching(tmp_path: Path) -> None:
+    """
+    live      1  2           5  6
+    fetched      2  3  4  5           what the stream did not bring, and both its neighbours
+    """
+    start_ms = kit.START_MS
+
+    def aggregate(number: int) -> dict[str, object]:
+        row: dict[str, object] = {"a": number, "p": f"{100 + number}.0", "q": "1.0", "f": number, "l": number}
+        return row | {"T": start_ms + number * 1000, "m": False, "M": True}
+
+    def live(number: int) -> bytes:
+        row = {"e": "aggTrade", "E": start_ms + number * 1000, "s": "BTCUSDT", **aggregate(number)}
+        return json.dumps({"stream": "btcusdt@aggTrade", "data": row}, separators=(",", ":")).encode()
+
+    page = json.dumps([aggregate(number) for number in range(2, 6)]).encode()
+    part = Part("trades", "BTCUSDT", 0, start_ms + 1500, start_ms + 5500, (page,), TRADES.empty(), True, start_ms + 77)
+    said = [live(1), live(2), live(5), own.history(part, live=False), live(6)]
+    kit.carry(tmp_path, [Message((start_ms + 6000) * 1_000_000, "binance", raw) for raw in said])
+
+    columns = [frame.columns for frame in stored_trades(tmp_path)]
+    stored = sorted((row["trade_id"][k], row["recv_ms"][k]) for row in columns for k in range(len(row["trade_id"])))
+    came_ms, fetched_ms = start_ms + 6000, start_ms + 77
+    assert [(1, came_ms), (2, came_ms), (3, fetched_ms), (4, fetched_ms), (5, came_ms), (6, came_ms)] == stored
 
 
 def test_only_wanted_keys_are_read_out_and_the_reading_says_how_far_it_is(tmp_path: Path) -> None:
