@@ -31,9 +31,13 @@ class PairState:
         self.came_s = self.proved_s = self.asked_s = 0.0
         """When its stream last said something, when that was last enough to know it, when pages were last asked."""
         self._recent: dict[int, None] = {}
+        self._unseen_from_ms = 0
+        """Known to have been seen until then, and not by which trade: nothing can show that none was missed since."""
         if known is not None and known.spans:
             _, highest, _, time_ms = known.spans[-1]
             self.last, self.doubted = Row(highest, time_ms), True
+        elif known is not None:
+            self._unseen_from_ms = known.reached_ms
 
     def lost(self) -> None:
         """Its connection has ended."""
@@ -97,6 +101,9 @@ class PairState:
         """The lines of new rows. The last one goes out again where a page begins with it: it is the joint."""
         lines: list[bytes] = []
         for row in rows:
+            if self._unseen_from_ms:
+                lines.append(own.blind(self.pair, self._unseen_from_ms))
+                self._unseen_from_ms = 0
             if row.id in self._recent and row != self.last:
                 continue
             lines.append(row.raw)

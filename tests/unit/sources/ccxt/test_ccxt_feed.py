@@ -266,6 +266,17 @@ def test_what_is_missing_since_the_journal_ended_comes_before_the_stream(venue: 
     assert [] == heard.marks("blind")
 
 
+def test_where_the_last_trade_is_not_known_the_pause_is_marked(venue: SmallVenue) -> None:
+    reached_ms = time.time_ns() // 1_000_000 - 60_000
+    with Listening(venue, ("BTC/USDT",), known={"BTC/USDT": KnownTrades((), reached_ms)}).open() as heard:
+        venue.trade("BTCUSDT", 3)
+        heard.until(lambda: heard.ids("BTCUSDT") == [1, 2, 3, 4])
+
+    marks = [(said.get("tickcast"), said.get("from_ms")) for said in heard.said() if said.get("ccxt") != "quote"]
+    assert ("blind", reached_ms) == next(mark for mark in marks if mark[0] != "alive")
+    assert 1 == len(heard.marks("blind"))
+
+
 def test_without_a_stream_pages_are_asked_for(venue: SmallVenue) -> None:
     options = {"has": {"watchTrades": False}}
     with Listening(venue, ("BTC/USDT",), options=options) as heard:
