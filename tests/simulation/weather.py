@@ -1,7 +1,7 @@
 """A live system in bad weather: a local exchange that fails on command, and the proof that nothing came of it.
 
-    truth (the exchange's own archive) ─→ candles of an undisturbed run ─┐
-    system against failing sockets ─→ journal, store ────────────────────┴→ equal, or the seed is printed
+truth (the exchange's own archive) ─→ candles of an undisturbed run ─┐
+system against failing sockets ─→ journal, store ────────────────────┴→ equal, or the seed is printed
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tickcast.runners.trades import stored_trades
 from tickcast.runners.verify import verify
 from tickcast.sources.simulated.exchange.faults.kinds import Fault, lines_of
 from tickcast.sources.simulated.exchange.names import spelling
-from tickcast.sources.simulated.exchange.settings import Limits, ExchangeSettings
+from tickcast.sources.simulated.exchange.settings import ExchangeSettings, Limits
 from tickcast.sources.simulated.settings import MarketSettings, PairSettings, pairs_named
 from tickcast.store.duckdb import DuckStore
 
@@ -178,7 +178,9 @@ def _same_candles(key: str, store: DuckStore, where: tuple[str, str], truth: dic
     whole = Frame("trades", *where, low_ms, columns, whole_from_ms=since_ms)
     expected = {_window(row): row for row in _rows(stage.step(stage.new(), whole)[0].columns)}
     found = {
-        _window(row): row for columns in store.rows("candles", exchange=where[0], pair=where[1]) for row in _rows(columns)
+        _window(row): row
+        for columns in store.rows("candles", exchange=where[0], pair=where[1])
+        for row in _rows(columns)
     }
     compared = expected.keys() & found.keys()
     assert len(compared) > 60, key

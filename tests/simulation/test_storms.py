@@ -1,0 +1,64 @@
+"""Whatever the venues' sockets and REST do, what is stored in the end is what was traded, and it is proven.
+
+Each fault alone, on the three venues at once, one after the other in one run; then storms of many at once from a seed.
+A storm that failed once is kept by its seed. To look for more: `python -m tests.simulation.test_storms 100 120`.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.simulation.weather import Voyage
+from tickcast.runners.system import Summary
+from tickcast.sources.simulated.exchange.faults.kinds import KINDS, Fault, lines_of
+from tickcast.sources.simulated.exchange.faults.storms import storm
+
+ELSEWHERE = {"tls", "checksum"}
+"""Handshakes are broken in tests of the sockets, files of whole days in tests of history."""
+SECONDS = 2.0
+STORM_S = 40.0
+KEPT = (7,)
+"""Seeds of storms to sail through each time; those that once failed are named here with what they found."""
+
+
+def each_alone() -> list[list[Fault]]:
+    return [
+        [Fault(kind=kind, seconds=0.0 if about.once else SECONDS)]
+        for kind, about in KINDS.items()
+        if kind not in ELSEWHERE
+    ]
+
+
+def test_after_each_fault_alone_every_venue_is_whole_again(tmp_path: Path) -> None:
+    summary = Voyage(tmp_path / "data").sail(*each_alone())
+
+    assert {"binance", "coinbase", "kraken"} == {one.exchange for one in summary.live.connections}
+    assert all(one.reconnects > 2 for one in summary.live.connections)
+    assert all(pair.gaps_lost == 0 == pair.gaps_open for pair in summary.live.pairs)
+
+
+@pytest.mark.parametrize("seed", KEPT)
+def test_after_a_storm_everything_is_whole_again(seed: int, tmp_path: Path) -> None:
+    sail(seed, tmp_path)
+
+
+def sail(seed: int, root: Path) -> Summary:
+    faults = storm(seed, STORM_S)
+    print(f"storm {seed}: {lines_of(faults).decode()}")
+    return Voyage(root / "data", seed=seed).sail(faults)
+
+
+if __name__ == "__main__":
+    for number in range(int(sys.argv[1]), int(sys.argv[2])):
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                found = sail(number, Path(folder))
+            except AssertionError as exc:
+                print(f"FAILED storm {number}: {exc}", flush=True)
+            else:
+                gaps = sum(pair.gaps_found for pair in found.live.pairs)
+                print(f"ok storm {number}: {found.messages} messages, {gaps} gaps", flush=True)
