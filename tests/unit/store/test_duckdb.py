@@ -63,8 +63,8 @@ def test_show_tables_names_what_there_is_to_ask(store: DuckStore) -> None:
     names = [row[0] for row in store.query("SHOW TABLES").rows]
 
     assert names == [
-        "candles", "features", "fetched", "latest_candles", "latest_predictions", "outcomes", "prediction_outcomes", "predictions",
-        "sentiment", "social", "technical_indicators", "ticks_features",
+        "candles", "features", "fetched", "latest_candles", "latest_predictions", "outcomes", "prediction_outcomes",
+        "predictions", "sentiment", "social", "technical_indicators", "ticks_features",
     ]  # fmt: skip
 
 
