@@ -41,6 +41,10 @@ CATCH_UP_S = 600.0
 """At most so long a connection waits for its pairs to catch up with history before it is opened."""
 STUCK_S = 20.0
 """And no longer than so where history gives nothing."""
+NEAR_MS = 60_000
+"""A pair whose time is known up to so short a while ago need not catch up first: the stream joins it as it is."""
+NOTE_AGAIN_S = 60.0
+AT_ONCE_S = 0.01
 _new = tuple.__new__
 
 
@@ -81,6 +85,7 @@ class Exchange:
         self.repairs = Repairs(
             market.history, tools.time, deliver=self.deliver, ended=self._walk_ended, spawn=tools.spawn
         )
+        self._noted: dict[str, float] = {}
         self._proven_ms: dict[int, int] = {}
         self._lost_s: dict[int, float] = {}
         self._venue_ms = self._recv_ns = 0
@@ -105,6 +110,8 @@ class Exchange:
                 known = market.known.get(pair) or KnownTrades()
                 start_ms = 0 if known.spans or known.reached_ms else market.start_ms
                 self.lanes[pair] = lane = Lane(pair, Joiner(pair, known, start_ms, tools.limits), number)
+                if 0 <= tools.clock.now_ns() // 1_000_000 - known.reached_ms < NEAR_MS:
+                    lane.joiner.caught_up = True
                 self.repairs.look_after(lane)
 
     def start(self) -> None:
@@ -259,7 +266,8 @@ class Exchange:
         elif state == UNREPLACED:
             self.note(f"connection {number} could not be replaced yet ({why}).")
         elif state == REFUSED:
-            self.note(f"connection {number}: the venue refused something: {why}.")
+            if why.partition(":")[0] not in self.lanes:  # of a pair it was heard, and told
+                self.note(f"connection {number}: the venue refused something: {why}.", "refused")
         else:
             lanes = self.lanes_of(connection)
             if any(lane.up for lane in lanes) and state != CLOSED:
@@ -271,7 +279,8 @@ class Exchange:
                     self.cut(lane)
 
     def _jumped(self, connection: Connection) -> None:
-        self.note(f"connection {connection.number} lost messages; all its pairs are checked.")
+        number = connection.number
+        self.note(f"connection {number} lost messages; all its pairs are checked.", f"jumped {number}")
         for lane in self.lanes_of(connection):
             if lane.up:
                 lane.joiner.jumped(self._time.now_s)
@@ -304,7 +313,8 @@ class Exchange:
                 self._put(Message(now_ns, self.name, own.history(one.part, live=one.live)))
             else:
                 self._put(Message(now_ns, self.name, own.blind(lane.pair, one.from_ms)))
-                self.note(f"{lane.pair}: history did not answer in time; the stream goes on, unproven until it does.")
+                text = "history did not answer in time; the stream goes on, unproven until it does."
+                self.note(f"{lane.pair}: {text}", f"unproven {lane.pair}")
         self.repairs.look_after(lane)
 
     def _walk_ended(self, lane: Lane, *ended: Any) -> None:
@@ -332,7 +342,10 @@ class Exchange:
     def clock_tick(self) -> None:
         """See whether our own clock was set."""
         clock = self.tools.clock
-        if self.clock.tick(clock.now_ns(), clock.monotonic_s()) and self.clock.offset_ms is not None:
+        before_s, now_ns, after_s = clock.monotonic_s(), clock.now_ns(), clock.monotonic_s()
+        if after_s - before_s > AT_ONCE_S:
+            return  # the machine looked elsewhere between the two: they say nothing of each other
+        if self.clock.tick(now_ns, before_s) and self.clock.offset_ms is not None:
             self.note("this machine's clock was set; offsets are measured anew.")
 
     # ---- for others
@@ -341,8 +354,13 @@ class Exchange:
         """The pairs of one connection."""
         return [self.lanes[pair] for pair in connection.pairs]
 
-    def note(self, text: str) -> None:
-        """Something a reader should know."""
+    def note(self, text: str, about: str = "") -> None:
+        """Something a reader should know; what is `about` the same thing is told once a minute."""
+        if about:
+            now_s = self._time.now_s
+            if now_s - self._noted.get(about, -math.inf) < NOTE_AGAIN_S:
+                return
+            self._noted[about] = now_s
         self.tools.note(f"{self.name} {text}")
 
     def statuses(self) -> tuple[list[ConnectionStatus], list[PairStatus]]:

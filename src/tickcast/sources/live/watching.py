@@ -30,14 +30,12 @@ RESTART_S = 600.0
 """But not more often than this for one exchange: a pair that is gone must not keep the others from their stream."""
 ASK_AGAIN_S = 300.0
 """After so long a pair that was refused is asked for again."""
-LOOKS_EACH_S = 2.0
+LOOKS_EACH_S = 5.0
 """About pairs that were found to be only quiet before, history is asked once in so long, whatever their number."""
 TIME_S = 30.0
 """How often the venue is asked for its time."""
 TIME_AGAIN_S = 2.0
 """After a failure, or while it is in doubt; twice as long each time."""
-NOTE_AGAIN_S = 60.0
-"""The same trouble with history is told no more often."""
 
 
 class Watch:
@@ -48,7 +46,6 @@ class Watch:
         self._time, self._note = exchange.tools.time, exchange.note
         self._looked_s = self._asked_s = -math.inf
         self._restarted_s = -math.inf
-        self._noted: dict[str, float] = {}
         self._told: dict[Lane, tuple[int, int]] = {}
 
     def tick(self) -> None:
@@ -119,9 +116,8 @@ class Watch:
         elif want.suspected and joiner.live:
             lane.looks += 1
             lane.pace.look(now_s)
-        if error is not None and now_s - self._noted.get(lane.pair, -math.inf) >= NOTE_AGAIN_S:
-            self._noted[lane.pair] = now_s
-            self._note(f"{lane.pair}: {error}")
+        if error is not None:
+            self._note(f"{lane.pair}: {error}", f"history {lane.pair}")
         for hole in joiner.given_up:
             if hole.first_id >= 0:
                 ids = f"trades {hole.first_id} to {hole.last_id} can not be had"
@@ -130,7 +126,8 @@ class Watch:
         repaired, trades = self._told.get(lane, (0, 0))
         counts = joiner.counts
         if counts.repaired > repaired:
-            self._note(f"{lane.pair}: {counts.trades - trades} missing trades were fetched from history.")
+            count = counts.trades - trades
+            self._note(f"{lane.pair}: {count} missing trades were fetched from history.", f"repaired {lane.pair}")
         self._told[lane] = (counts.repaired, counts.trades)
 
     async def keep_time(self) -> None:
@@ -140,8 +137,7 @@ class Watch:
             try:
                 told = await exchange.market.history.venue_time()
             except HistoryError as exc:
-                if wait_s == TIME_AGAIN_S:
-                    self._note(f"could not be asked for its time: {exc}")
+                self._note(f"could not be asked for its time: {exc}", "time")
                 wait_s = min(wait_s * 2, TIME_S)
             else:
                 exchange.clock.sample(*told, self._time.now_s)

@@ -196,6 +196,17 @@ def test_at_the_start_history_comes_first_and_only_then_the_socket() -> None:
         assert ("A250", "live") == (story.told()[-1], story.state())
 
 
+def test_after_a_short_pause_the_stream_is_opened_at_once() -> None:
+    now_ms = time.time_ns() // 1_000_000
+    known = KnownTrades(((1, 4, now_ms - 9000, now_ms - 5000),), now_ms - 2000)
+    with a_story(known={"A": known}) as story:
+        story.history.answers = False
+        story.until(lambda: story.client.sockets and story.socket.sent)
+        story.say(trades(("A", 5)))
+
+        assert ([], ["A5"], "live") == (story.history.asked, story.told(), story.state())
+
+
 def test_a_history_that_gives_nothing_does_not_keep_the_stream_away_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exchange_room, "STUCK_S", 0.2)
     with a_story(known={"A": knows(4)}, hold_ms=100) as story:
