@@ -25,7 +25,7 @@ class PairStatus(msgspec.Struct):
     exchange: str
     pair: str
     state: str
-    """`live`, `joining` (its messages wait for a hole to be fetched), `suspect` (silent beside its usual pace), `down`."""
+    """`live`, `joining` (its messages wait for a hole to be fetched), `suspect` (silent beside its pace), or `down`."""
     last_message_ms: int = 0
     """When the last message of it came (our clock); 0: none yet."""
     age_s: float = 0.0

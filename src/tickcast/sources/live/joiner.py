@@ -206,6 +206,8 @@ class Joiner:
         """An answer to what was wanted."""
         if want.urgent and self._asks_onward():
             return self._onward(want, part, now_s)
+        if want.urgent and len(part.rows["trade_id"]):
+            want.reach = max(want.reach, int(part.rows["trade_id"][-1]) + 1)
         if want.urgent and not self._is_young(part):
             return []  # nobody waits for it any more: what is missing will be asked for as whole windows
         if want.urgent:

@@ -315,6 +315,23 @@ def test_what_a_stalled_stream_missed_long_ago_is_fetched_as_whole_windows() -> 
     assert ["history 1..6"] == names(joiner.part(again, rows(1, 6), 60.5))
 
 
+def test_an_answer_that_was_not_needed_at_its_time_is_no_evidence_that_its_trades_do_not_exist() -> None:
+    """
+    asked after 4 · 5 comes by itself · answer 5..8, not needed · 9 comes after 5 · answer 9..12 of the same walk
+    """
+    joiner = a_live_one()
+    joiner.suspect(60)
+    want = wanted(joiner, 60)
+    hear(joiner, 60.1, 5)
+    assert [] == joiner.part(want, rows(5, 8, end=False), 60.2)
+    hear(joiner, 60.3, 9)
+
+    assert ([], 0) == (joiner.part(want, rows(9, 12), 60.4), len(joiner.holes))
+    joiner.done(want, 60.4)
+    again = wanted(joiner, 61)
+    assert (4 + 1, ["history 6..12", "9"]) == (again.after.trade_id, names(joiner.part(again, rows(6, 12), 61.1)))
+
+
 def test_at_the_start_history_comes_first_and_the_stream_joins_it() -> None:
     joiner = Joiner(PAIR, KnownTrades(((1, 4, 500, 1000),), 1000))
     want = wanted(joiner, 0)
