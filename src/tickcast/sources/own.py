@@ -119,7 +119,8 @@ def read_blind(exchange: str, raw: bytes) -> Blind:
 def history(part: Part, *, live: bool) -> bytes:
     """History as a message: the venue's pages, unchanged, and of what they are all there is.
 
-    A page may tell of more than was wanted: rows after `to_ms` are not taken from it. Pages are JSON on one line: a page with line breaks between its tokens is taken apart and put together again.
+    A page may tell of more than was wanted: rows after `to_ms` are not taken from it. Pages are JSON on one line: one
+    with line breaks between its tokens is taken apart and put together again.
     """
     head: dict[str, Any] = {"tickcast": "history", "what": part.what, "pair": part.pair, "seconds": part.seconds}
     times = part.rows.get("timestamp_ms", part.rows.get("window_start_ms"))

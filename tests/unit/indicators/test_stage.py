@@ -388,7 +388,10 @@ def test_history_issues_each_row_once_and_ends_as_candle_by_candle(
 
     starts = rows["window_start_ms"].tolist()
     assert len(set(starts)) == len(starts)
-    assert final(concat([before[0], rows])) == final(concat([before[1], apart]))
+    first = Run(in_one_process, "MFI:14")(hours(*range(5, 540)))
+    expected = final(first) | final(before[1]) | final(apart)
+    # one by one, a row may have changed and changed back
+    assert expected == final(first) | final(before[0]) | final(rows)
 
 
 def test_restarted_and_running_stages_have_the_same_snapshot() -> None:
