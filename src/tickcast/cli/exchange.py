@@ -107,6 +107,8 @@ def settings_of(args: argparse.Namespace) -> ExchangeSettings:
     from tickcast.sources.simulated.settings import MarketSettings, pairs_named
 
     if args.settings:
+        if args.settings == "-":
+            _compile_first()
         try:
             raw = sys.stdin.buffer.readline() if args.settings == "-" else Path(args.settings).read_bytes()
             return msgspec.json.decode(raw, type=ExchangeSettings)
@@ -137,3 +139,11 @@ def settings_of(args: argparse.Namespace) -> ExchangeSettings:
         tls_cert=cert,
         tls_key=key,
     )
+
+
+def _compile_first() -> None:
+    """Who tells the settings by a pipe may take a while with it."""
+    import tickcast.sources.simulated.exchange.server  # noqa: F401 - its kernels
+    from tickcast.kernels import warm_up
+
+    warm_up()

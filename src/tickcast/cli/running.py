@@ -24,7 +24,8 @@ def run_system(system: System, *, json: bool) -> int:
         print_json(summary)
     else:
         rows = ", ".join(f"{count:,} {name}" for name, count in summary.counts.items())
-        print(f"{summary.messages:,} messages, {rows}; all kept in {summary.data_dir}, digest {summary.digest}")
+        digest = f", digest {summary.digest}" if summary.digest else ""
+        print(f"{summary.messages:,} messages, {rows}; all kept in {summary.data_dir}{digest}")
     return 0
 
 

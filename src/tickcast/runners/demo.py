@@ -50,28 +50,42 @@ class Demo(System):
     def __init__(self, settings: Settings, options: DemoOptions, clock: Clock) -> None:
         self.demo = options
         self.paced = PacedClock(clock)
+        self.exchange = ExchangeProcess()
         named = msgspec.structs.replace(settings, exchange=settings.exchange or EXCHANGE, history="trades")
         named = msgspec.structs.replace(named, pairs=named.pairs or default_pairs(named.exchange))
         options_of_system = Options(options.seconds, options.any_port, simulated=True, speed=options.speed)
         super().__init__(named, options_of_system, self.paced)
 
-    def _before_compiling(self, held: ExitStack) -> None:  # noqa: ARG002 - nothing is opened yet
+    def _check(self, held: ExitStack) -> None:  # noqa: ARG002 - there is nobody to ask
         self.market = market_of(self.settings, self.demo, self.clock.now_ns() // NS_PER_MS)
 
-    def _connect(self, held: ExitStack) -> Origins:
+    def _prepare(self, held: ExitStack) -> None:
+        """Keep the market's making beside its data; the exchange compiles while we do."""
+        write_whole(self.settings.data_dir / MARKET_FILE, msgspec.json.encode(self.market))
+        held.callback(self.exchange.stop)
+        self.exchange.begin()
+
+    def _connect(self, held: ExitStack) -> Origins | None:
         """Open the exchange where the journal ends, or now, and go by its clock."""
         self._enter("opening the simulated exchange")
         now_ns = self.clock.now_ns()
         live_ns = max(now_ns, *(state.last_recv_ns for state in self.embedded.pipeline.framers.values()), 0)
-        settings = ExchangeSettings(
-            self.market, live_from_ms=live_ns // NS_PER_MS, live_at_ns=now_ns, speed=self.demo.speed
+        self.exchange.open(
+            ExchangeSettings(self.market, live_from_ms=live_ns // NS_PER_MS, live_at_ns=now_ns, speed=self.demo.speed)
         )
-        exchange = held.enter_context(ExchangeProcess(settings))
+        if not self.exchange.opened(self._goes_on):
+            return None
         self.paced.pace(self.demo.speed, live_ns + round((self.clock.now_ns() - now_ns) * self.demo.speed))
-        endpoints = tuple(f"{name}={exchange.base(name)}" for name in exchanges_of(self.settings.exchange))
+        endpoints = tuple(f"{name}={self.exchange.base(name)}" for name in exchanges_of(self.settings.exchange))
         at_home = msgspec.structs.replace(self.settings, endpoints=endpoints)
         self.origins = held.enter_context(closing(Origins(at_home, self.clock)))
         return self.origins
+
+    def _goes_on(self) -> bool:
+        """While the exchange makes its market's history."""
+        self.watch.tick()
+        self._on_tick(self)
+        return not self._stop
 
 
 def default_pairs(exchange: str) -> tuple[str, ...]:
@@ -99,9 +113,7 @@ def market_of(settings: Settings, options: DemoOptions, now_ms: int) -> MarketSe
     span_ms = min(HISTORY_MAX_MS, HISTORY_CANDLES * max(settings.candle_seconds) * 1000)
     start_ms = (midnight_ms - span_ms) // 60_000 * 60_000
     pairs = pairs_named(_market_names(settings))
-    market = MarketSettings(seed=options.seed, start_ms=start_ms, signal=options.signal, pairs=pairs)
-    write_whole(path, msgspec.json.encode(market))
-    return market
+    return MarketSettings(seed=options.seed, start_ms=start_ms, signal=options.signal, pairs=pairs)
 
 
 def _same_market(path: Path, settings: Settings, options: DemoOptions) -> MarketSettings:

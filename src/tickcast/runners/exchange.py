@@ -10,7 +10,8 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING, Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode
 from urllib.request import Request, urlopen
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 PARENT_LOOK_S = 0.5
 START_S = 180.0
 """A first start compiles."""
-STOP_S = 3.0
+LOOK_S = 0.1
+STOP_S = 1.5
+"""Then it is killed: it keeps nothing that could be lost."""
 ASK_S = 30.0
 
 
@@ -77,12 +80,15 @@ class ExchangeProcess:
     It is out of Ctrl-C's reach, so that who uses it ends first; it ends with this process even if that is killed.
     """
 
-    def __init__(self, settings: ExchangeSettings) -> None:
+    def __init__(self, settings: ExchangeSettings | None = None) -> None:
         self.settings = settings
         self.address = ""
         self.status_at_start: dict[str, Any] = {}
         """`live_from_ms`, `live_at_ns` and `speed` among others: what a clock is paced by."""
         self._process: subprocess.Popen[bytes] | None = None
+        self._errors: IO[bytes] | None = None
+        self._line = b""
+        self._heard: threading.Thread | None = None
 
     def __enter__(self) -> ExchangeProcess:
         self.start()
@@ -93,39 +99,70 @@ class ExchangeProcess:
 
     def start(self) -> None:
         """Start it and wait until it listens; ExchangeError with its own words where it does not."""
-        command = [
-            sys.executable,
-            "-m",
-            "tickcast",
-            "exchange",
-            "--json",
-            "--settings",
-            "-",
-            "--parent",
-            str(os.getpid()),
-        ]
-        with tempfile.TemporaryFile() as errors:
-            process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, start_new_session=True
-            )
-            self._process = process
-            late = threading.Timer(START_S, process.kill)
-            late.start()
-            try:
-                line = _first_line(process, msgspec.json.encode(self.settings) + b"\n")
-            except BrokenPipeError:
-                line = b""
-            finally:
-                late.cancel()
-            if not line:
-                self.stop()
-                errors.seek(0)
-                said = errors.read().decode(errors="replace").strip().splitlines()
-                raise ExchangeError(
-                    "local exchange", f"did not start ({said[-1] if said else 'no word'})", "see the settings"
-                )
-        self.status_at_start = msgspec.json.decode(line)
-        self.address = str(self.status_at_start["address"])
+        self.begin()
+        try:
+            self.open(self.settings or ExchangeSettings())
+            self.opened()
+        except BaseException:
+            self.stop()
+            raise
+
+    def begin(self) -> None:
+        """Start the child; it compiles while it waits to be told what it is to be (`open`)."""
+        command = [sys.executable, "-m", "tickcast", "exchange", "--json", "--settings", "-"]
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - `stop` closes it
+        self._process = subprocess.Popen(
+            [*command, "--parent", str(os.getpid())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            start_new_session=True,
+        )
+
+    def open(self, settings: ExchangeSettings) -> None:
+        """Tell it what it is to be; `opened` waits until it is."""
+        self.settings = settings
+        said = msgspec.json.encode(settings) + b"\n"
+        self._heard = threading.Thread(target=self._hear, args=(self._process, said), name="exchange", daemon=True)
+        self._heard.start()
+
+    def _hear(self, process: subprocess.Popen[bytes], said: bytes) -> None:
+        """Beside the caller: a child that still compiles lets its pipes wait."""
+        with suppress(OSError, ValueError):  # it has ended, or was ended: then there is no line
+            self._line = _first_line(process, said)
+
+    def opened(self, goes_on: Callable[[], bool] = lambda: True) -> bool:
+        """Wait until it listens, or `goes_on` says no; ExchangeError with its own words where it never will."""
+        for _ in range(round(START_S / LOOK_S)):
+            if self._listens():
+                return True
+            if not goes_on():
+                return False
+        raise ExchangeError("local exchange", f"did not open within {START_S:g} s", "see whether the machine is busy")
+
+    def _listens(self) -> bool:
+        if self._heard is None:
+            return False
+        self._heard.join(LOOK_S)
+        if self._heard.is_alive():
+            return False
+        if not self._line:
+            said = self._last_words()
+            self.stop()
+            raise ExchangeError("local exchange", f"did not start ({said})", "see the settings")
+        if not self.address:
+            self.status_at_start = msgspec.json.decode(self._line)
+            self.address = str(self.status_at_start["address"])
+        return True
+
+    def _last_words(self) -> str:
+        if self._process is None or self._errors is None:
+            return "it was stopped"
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(STOP_S)
+        self._errors.seek(0)
+        said = self._errors.read().decode(errors="replace").strip().splitlines()
+        return said[-1] if said else "no word"
 
     @property
     def pid(self) -> int:
@@ -182,9 +219,12 @@ class ExchangeProcess:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        for pipe in (process.stdin, process.stdout):
+        if self._heard is not None:
+            self._heard.join()  # its pipes are at their end
+        for pipe in (process.stdin, process.stdout, self._errors):
             if pipe is not None:
-                pipe.close()
+                with suppress(BrokenPipeError):  # what it did not read
+                    pipe.close()
 
 
 def _first_line(process: subprocess.Popen[bytes], said: bytes) -> bytes:

@@ -55,7 +55,7 @@ class Origins:
 
     @property
     def align_ms(self) -> int:
-        """History comes in whole windows of this length: what the candles' ring has forgotten is made anew from them."""
+        """History comes in whole windows of this length, so that what the candles forgot is made anew from it."""
         return min(ALIGN_MS_MAX, 1000 * max(self.settings.candle_seconds))
 
     @property
@@ -78,14 +78,22 @@ class Origins:
     def check(self) -> list[str]:
         """Refuse pairs that an exchange does not trade; what could not be asked is said, and taken on trust."""
         said: list[str] = []
-        for exchange in self.endpoints:
-            try:
-                listings = self.loop.run_until_complete(self._listings(exchange))
-            except HistoryError as exc:
-                said.append(f"the pairs of {exchange} could not be checked: {exc}")
+        for exchange, found in self.loop.run_until_complete(self._all_listings()).items():
+            if isinstance(found, HistoryError):
+                said.append(f"the pairs of {exchange} could not be checked: {found}")
             else:
-                check_pairs(exchange, self.plan[exchange], listings)
+                check_pairs(exchange, self.plan[exchange], found)
         return said
+
+    async def _all_listings(self) -> dict[str, tuple[Listing, ...] | HistoryError]:
+        """Of all exchanges at once: one that is away costs its patience, and no other's beside it."""
+        found = await asyncio.gather(*map(self._listings, self.endpoints), return_exceptions=True)
+        told: dict[str, tuple[Listing, ...] | HistoryError] = {}
+        for exchange, one in zip(self.endpoints, found, strict=True):
+            if isinstance(one, BaseException) and not isinstance(one, HistoryError):
+                raise one
+            told[exchange] = one
+        return told
 
     async def _listings(self, exchange: str) -> tuple[Listing, ...]:
         rest = self.rest(exchange, CHECK)

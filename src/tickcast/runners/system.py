@@ -24,6 +24,8 @@ from tickcast.sources.contract import Feed
 from tickcast.sources.history.feed import BackfillFeed
 from tickcast.sources.live.contract import LiveStatus
 from tickcast.sources.venues.names import plan_pairs
+from tickcast.store.contract import KINDS
+from tickcast.store.duckdb import DuckStore
 from tickcast.store.results import store_digest
 from tickcast.store.service import QueryServer
 
@@ -47,6 +49,7 @@ class Summary(msgspec.Struct):
     """What a run did, for machines."""
 
     digest: str
+    """Of all that is stored, where the run ended by itself; who stops it does not wait for all of that to be read."""
     counts: dict[str, int]
     messages: int
     recovered: int
@@ -87,33 +90,48 @@ class System:
         self._stop = True
 
     def run(self, on_tick: Callable[[System], None] = lambda system: None) -> Summary:
-        """Check, compile, recover, catch up, go live, end cleanly; what is wrong is said before the compiler starts."""
+        """Check, compile, recover, catch up, go live, end cleanly; what is wrong is said before anything is made."""
         self._on_tick = on_tick
-        with ExitStack() as held, self.embedded as embedded, self._server() as server:
-            self.watch.address = f"http://{server.host}:{server.port}"
-            self._before_compiling(held)
-            self._enter("compiling kernels (half a minute, once on a machine)")
-            embedded.warm_up()
-            with self._signals():
-                self._enter("recovering")
-                self.recovered = embedded.recover(lambda count: self._recovering())
-                origins = self._connect(held)
-                self.watch.pairs = tuple((name, pair) for name, pairs in origins.plan.items() for pair in pairs)
-                self._fetch_history(origins)
-                self._run_live(origins)
-                embedded.checkpoint()
-                self._enter("ended")
-                return self._summary()
+        with ExitStack() as held:
+            self._check(held)
+            with self.embedded as embedded, self._server() as server:
+                self.watch.address = f"http://{server.host}:{server.port}"
+                self._prepare(held)
+                self._enter("compiling kernels (half a minute, once on a machine)")
+                embedded.warm_up()
+                with self._signals():
+                    self._enter("recovering")
+                    self.recovered = embedded.recover(lambda count: self._recovering())
+                    origins = self._connect(held)
+                    if origins is not None and not self._stop:
+                        self._catch_up_and_live(origins)
+                    embedded.checkpoint()
+                    self._enter("ended")
+                    return self._summary()
 
-    def _before_compiling(self, held: ExitStack) -> None:
-        """Whatever can be refused is refused now."""
+    def _catch_up_and_live(self, origins: Origins) -> None:
+        self.watch.pairs = tuple((name, pair) for name, pairs in origins.plan.items() for pair in pairs)
+        self._fetch_history(origins)
+        self._run_live(origins)
+
+    def _check(self, held: ExitStack) -> None:
+        """Whatever can be refused is refused now: nothing is made yet, not even the data directory."""
+        self._announce("asking the exchanges for their pairs")
         self.origins = held.enter_context(closing(Origins(self.settings, self.clock)))
-        self._enter("asking the exchanges for their pairs")
         self.watch.notes += self.origins.check()
 
-    def _connect(self, held: ExitStack) -> Origins:  # noqa: ARG002 - a demo opens its exchange here
-        """Where the data comes from."""
+    def _prepare(self, held: ExitStack) -> None:
+        """The data directory is ours, the compiler begins: what can go on beside it is started here."""
+
+    def _connect(self, held: ExitStack) -> Origins | None:  # noqa: ARG002 - a demo opens its exchange here
+        """Where the data comes from; None: it was stopped meanwhile."""
         return self.origins
+
+    def _announce(self, phase: str) -> None:
+        """Say what is done before there is anything to look at."""
+        self.watch.phase = phase
+        self.watch.shown = msgspec.structs.replace(self.watch.shown, phase=phase)
+        self._on_tick(self)
 
     def _enter(self, phase: str) -> None:
         self.watch.enter(phase)
@@ -208,7 +226,10 @@ class System:
 
     def _summary(self) -> Summary:
         embedded = self.embedded
-        digest, counts = store_digest(embedded.store)
+        if self.options.seconds is not None and not self._stop:
+            digest, counts = store_digest(embedded.store)
+        else:
+            digest, counts = "", row_counts(embedded.store)
         return Summary(
             digest,
             counts,
@@ -223,6 +244,12 @@ class System:
             self.live,
             str(self.settings.data_dir),
         )
+
+
+def row_counts(store: DuckStore) -> dict[str, int]:
+    """How many rows each table has, without reading them."""
+    wanted = ", ".join(f"(SELECT count(*) FROM {table.name})" for table in KINDS.values())
+    return dict(zip(KINDS, store.query(f"SELECT {wanted}").rows[0], strict=True))
 
 
 def _share(feeds: Sequence[BackfillFeed]) -> float:

@@ -1,38 +1,67 @@
-"""The demo, with a clock moved by hand: it ends by itself, goes on where it was; replay and verify agree with it."""
+"""The demo over real sockets: it ends by itself, goes on where it was; replay and verify agree with it."""
 
 from __future__ import annotations
 
 import json
+import os
 import signal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from tests.unit.runners.kit import START_MS
 from tickcast.cli.main import main
-from tickcast.clock import ManualClock
+from tickcast.clock import NS_PER_MS, SystemClock
 from tickcast.config import Settings
 from tickcast.errors import ConfigError, StoreError
 from tickcast.runners.ask import ask
-from tickcast.runners.demo import Demo, DemoOptions, DemoSummary, market_of
+from tickcast.runners.demo import MARKET_FILE, Demo, DemoOptions, market_of
 from tickcast.runners.replay import replay
+from tickcast.runners.system import Summary
 from tickcast.runners.verify import verify
 from tickcast.sources.recorded import open_recording
+from tickcast.sources.simulated.settings import MarketSettings, pairs_named
 from tickcast.store.client import QueryClient
 
-NOW_NS = (START_MS + 60_000) * 1_000_000
-"""A minute after a midnight: the history is the anchor and that minute."""
+START_MS = 1_735_689_600_000
+HISTORY_MS = 5 * 60_000
+"""A demo's own history is hours long; a market that began a few minutes ago is through at once."""
+
+
+def now_ms() -> int:
+    return SystemClock().now_ns() // NS_PER_MS
 
 
 def settings_of(root: Path, **more: Any) -> Settings:
-    return Settings(data_dir=root, port=0, **{"candle_seconds": (1,), "pairs": ("BTCUSDT",), **more})
+    return Settings(
+        data_dir=root,
+        port=0,
+        **{"exchange": "binance", "candle_seconds": (1,), "pairs": ("BTCUSDT",), "checkpoint_ms": 60_000, **more},
+    )
 
 
-def run(root: Path, now_ns: int = NOW_NS, on_tick: Any = lambda demo: None, **options: Any) -> DemoSummary:
-    return Demo(settings_of(root), DemoOptions(**{"seconds": 3.0, "speed": 10.0, **options}), ManualClock(now_ns)).run(
+def young_market(root: Path) -> None:
+    """As `market_of` would have written it a few minutes ago."""
+    start_ms = (now_ms() - HISTORY_MS) // 60_000 * 60_000
+    root.mkdir(exist_ok=True)
+    market = MarketSettings(seed=1, start_ms=start_ms, pairs=pairs_named(["BTCUSDT"]))
+    (root / MARKET_FILE).write_bytes(msgspec.json.encode(market))
+
+
+def run(root: Path, on_tick: Any = lambda demo: None, **options: Any) -> Summary:
+    if not (root / MARKET_FILE).exists():
+        young_market(root)
+    return Demo(settings_of(root), DemoOptions(**{"seconds": 1.0, "speed": 20.0, **options}), SystemClock()).run(
         on_tick
     )
+
+
+WINDOWS_LEFT_OUT = """
+    SELECT window_start_ms FROM (
+        SELECT window_start_ms, lead(window_start_ms) OVER (ORDER BY window_start_ms) AS following FROM candles
+    ) WHERE following <> window_start_ms + 1000
+"""
 
 
 def replayed(root: Path) -> tuple[str, dict[str, int]]:
@@ -40,37 +69,62 @@ def replayed(root: Path) -> tuple[str, dict[str, int]]:
     return summary.digest, summary.counts
 
 
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def test_it_goes_through_its_phases_and_ends_by_itself(tmp_path: Path) -> None:
     phases: list[str] = []
+    exchanges: set[int] = set()
 
     def note(demo: Demo) -> None:
-        if [demo.shown.phase] != phases[-1:]:
+        if demo.shown.phase not in phases:
             phases.append(demo.shown.phase)
+        if demo.shown.phase == "live":
+            exchanges.add(demo.exchange.pid)
 
     summary = run(tmp_path, on_tick=note)
 
-    assert ["history", "live"] == phases[-2:]
+    assert ["recovering", "opening the simulated exchange", "history", "live", "ended"] == phases[1:]
     assert phases[0].startswith("compiling kernels")
-    assert summary.seconds >= 3.0
-    assert 30_000 <= summary.market_ms - NOW_NS // 1_000_000 < 40_000  # three seconds at ten times the speed
+    assert summary.seconds >= 1.0
+    assert summary.market_ms > now_ms()  # at twenty times the speed its time is ahead of the machine's
+    assert summary.counts["candles"] > HISTORY_MS // 1000
     assert all(count > 0 for count in summary.counts.values())
     assert {} == summary.quarantined
+    assert [False] == [is_alive(pid) for pid in exchanges]
+
+
+def test_its_trades_come_over_sockets_and_its_history_over_rest(tmp_path: Path) -> None:
+    summary = run(tmp_path)
+
+    assert ["binance"] == [one.exchange for one in summary.live.connections]
+    assert [("BTCUSDT", 0, 0)] == [(one.pair, one.gaps_open, one.gaps_lost) for one in summary.live.pairs]
+    assert all(one.messages > 0 and one.url.startswith("ws://127.0.0.1:") for one in summary.live.connections)
+    assert sum(summary.live.requests.values()) > 0
 
 
 def test_no_live_seconds_at_all_still_give_the_history(tmp_path: Path) -> None:
+    began_ms = now_ms()
     summary = run(tmp_path, seconds=0.0)
 
-    assert summary.market_ms >= NOW_NS // 1_000_000 - 1000
-    assert summary.counts["candles"] > 500
+    assert summary.market_ms >= began_ms
+    assert summary.counts["candles"] > HISTORY_MS // 1000 - 60
 
 
 def test_a_replay_of_its_journal_gives_its_digest_and_verify_holds(tmp_path: Path) -> None:
     first = run(tmp_path)
     assert (first.digest, first.counts) == replayed(tmp_path)
 
-    second = run(tmp_path, NOW_NS + 60_000_000_000)
+    second = run(tmp_path)
     assert (second.digest, second.counts) == replayed(tmp_path)
     assert second.counts["candles"] > first.counts["candles"]
+    assert [(second.counts["candles"],)] == ask(tmp_path, "SELECT count(DISTINCT window_start_ms) FROM candles").rows
+    assert [] == ask(tmp_path, WINDOWS_LEFT_OUT).rows
     assert verify(tmp_path).holds
 
 
@@ -78,31 +132,47 @@ def test_what_it_stored_can_be_asked_for_while_it_runs_and_after(tmp_path: Path)
     answers: list[Any] = []
 
     def look(demo: Demo) -> None:
-        if demo.shown.phase == "live" and not answers:
+        if demo.shown.phase == "live" and demo.watch.ready()["ready"] and not answers:
             demo.embedded.checkpoint()
             answers.append(ask(tmp_path, "SELECT count(*) FROM candles").rows)
             said = QueryClient(tmp_path).health()
             assert {"phase", "messages", "notes", "rows", "candles", "lag_ms"} <= said.keys()
             assert said["simulated"]
-            assert demo.watch.ready()["ready"]
+            demo.stop()
 
-    summary = run(tmp_path, on_tick=look)
+    summary = run(tmp_path, on_tick=look, seconds=None)
 
     assert 0 < answers[0][0][0] <= summary.counts["candles"]
     assert [(summary.counts["candles"],)] == ask(tmp_path, "SELECT count(*) FROM candles").rows
 
 
-def test_it_ends_cleanly_at_a_signal_and_gives_the_handlers_back(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_cleanly_at_a_signal_and_gives_the_handlers_back(number: int, tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
 
     def stop(demo: Demo) -> None:
         if demo.shown.phase == "live":
-            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(number)
 
     summary = run(tmp_path, on_tick=stop, seconds=None)
 
     assert before == (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT))
-    assert (summary.digest, summary.counts) == replayed(tmp_path)
+    assert summary.counts == replayed(tmp_path)[1]
+    assert verify(tmp_path).holds
+
+
+def test_a_signal_while_the_exchange_is_made_ends_it_at_once(tmp_path: Path) -> None:
+    phases: list[str] = []
+
+    def stop(demo: Demo) -> None:
+        phases.append(demo.shown.phase)
+        if demo.shown.phase == "opening the simulated exchange":
+            signal.raise_signal(signal.SIGTERM)
+
+    summary = run(tmp_path, on_tick=stop, seconds=None)
+
+    assert {"history", "live"}.isdisjoint(phases)
+    assert 0 == summary.messages
 
 
 def test_a_recovery_can_be_stopped_and_loses_nothing(tmp_path: Path) -> None:
@@ -110,7 +180,7 @@ def test_a_recovery_can_be_stopped_and_loses_nothing(tmp_path: Path) -> None:
         pass
 
     def die(demo: Demo) -> None:
-        if demo.shown.phase == "live":
+        if demo.shown.phase == "live" and demo.shown.messages > 10:
             raise Gone
 
     def stop(demo: Demo) -> None:
@@ -138,7 +208,8 @@ def test_a_recovery_can_be_stopped_and_loses_nothing(tmp_path: Path) -> None:
 def test_another_market_in_the_same_directory_is_refused(
     pairs: tuple[str, ...], options: dict[str, Any], told: str, tmp_path: Path
 ) -> None:
-    market_of(settings_of(tmp_path), DemoOptions(), START_MS)
+    made = market_of(settings_of(tmp_path), DemoOptions(), START_MS)
+    (tmp_path / MARKET_FILE).write_bytes(msgspec.json.encode(made))
 
     with pytest.raises(ConfigError, match=told):
         market_of(settings_of(tmp_path, pairs=pairs), DemoOptions(**options), START_MS)
@@ -157,7 +228,8 @@ def test_the_command_honours_the_environment_and_ends_with_one_json_object(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TICKCAST_DATA_DIR", "elsewhere")
     monkeypatch.setenv("TICKCAST_CANDLE_SECONDS", "1")
-    monkeypatch.setattr("tickcast.clock.SystemClock", lambda: ManualClock(NOW_NS))
+    monkeypatch.setenv("TICKCAST_PAIRS", "BTCUSDT")
+    young_market(tmp_path / "elsewhere")
     code = main(["demo", "--seconds", "1", "--port", "0", "--json"])
     said = capsys.readouterr()
 
