@@ -254,7 +254,8 @@ def fold(
             row += 1
             continue
         if ended and whole_from_ms:
-            lift(book, whole_from_ms, low_ms)
+            lifted_from, lifted_to = lift(book, whole_from_ms, low_ms)
+            note_outdated(book, lifted_from, lifted_to - 1)
             for c in range(len(spot)):
                 review(book, c, 0, 1, whole_from_ms, low_ms, out)
         facts[LOW] = low

@@ -120,11 +120,14 @@ def go_blind(book: Book, since: int, until: int) -> None:
 
 
 @kernel
-def lift(book: Book, since: int, until: int) -> None:
-    """History tells all of [since, until): what was not observed in it is known after all."""
+def lift(book: Book, since: int, until: int) -> tuple[int, int]:
+    """History tells all of [since, until): what was not observed in it is known after all; says from when to when."""
     facts, blinds = book.facts, book.blinds
-    kept = 0
+    kept, lifted_from, lifted_to = 0, until, since
     for k in range(facts[BLIND_COUNT]):
+        if since < blinds[k, TO] and blinds[k, FROM] < until:
+            lifted_from = min(lifted_from, max(since, blinds[k, FROM]))
+            lifted_to = max(lifted_to, min(until, blinds[k, TO]))
         if since <= blinds[k, FROM] and blinds[k, TO] <= until:
             continue
         if since <= blinds[k, FROM] < until:
@@ -134,6 +137,7 @@ def lift(book: Book, since: int, until: int) -> None:
         move(book, k, kept)
         kept += 1
     facts[BLIND_COUNT] = kept
+    return lifted_from, lifted_to
 
 
 @kernel

@@ -53,10 +53,12 @@ class Rebuilder:
         """Whether it holds windows that the ring does not, and tells something new of them."""
         since, until = book.facts[OUTDATED_FROM], book.facts[OUTDATED_TO]
         tells_news = _refused(book) < self._known_after or (since < self._until and self._since < until)
+        spans = [self._span(width) for width in self._floors]
+        if not (tells_news and len(self.frame) and any(first < last for first, last in spans)):
+            return False
         if self._since <= since and until <= self._until:
             book.facts[OUTDATED_FROM] = book.facts[OUTDATED_TO] = 0
-        spans = [self._span(width) for width in self._floors]
-        return bool(tells_news and len(self.frame) and any(first < last for first, last in spans))
+        return True
 
     def _span(self, width: int) -> tuple[int, int]:
         """From when to when windows of a length lie wholly in the history, and before the ring."""

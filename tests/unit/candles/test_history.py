@@ -90,6 +90,20 @@ def test_windows_that_the_ring_has_forgotten_are_rebuilt(run: Run) -> None:
     assert 0 == run.counts["too_late"]
 
 
+def test_windows_that_were_closed_blindly_and_forgotten_are_rebuilt_once_history_tells_them_whole(run: Run) -> None:
+    """Nobody watched from 0:30 to 61:00. An empty answer says that it was quiet; the ring reaches back half of that."""
+    seen = frame(trade(1, "0:20"), low="0:30")
+    quiet = history(since="0:30", until="61:00")
+
+    whole = history(trade(1, "0:20"), since="0:00", until="61:00")
+
+    rows = run(frame(low="0:00"), seen, frame(low="61:00", blind="0:30"), quiet, whole)
+
+    final = {minute(row)[0]: row for row in rows}
+    assert (61, {"repaired"}) == (len(final), {row["quality"] for row in final.values()})
+    assert (1, 0) == (final[0]["trade_count"], final[1]["trade_count"])
+
+
 def test_history_that_is_known_already_changes_nothing(run: Run) -> None:
     tape = [trade(k, f"{k}:30") for k in range(1, 70)]
 

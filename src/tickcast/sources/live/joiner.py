@@ -17,6 +17,8 @@ from itertools import takewhile
 
 import numpy as np
 
+from tickcast.clock import NS_PER_MS
+from tickcast.events import TRADES
 from tickcast.sources.contract import Message
 from tickcast.sources.history.contract import After, Part
 from tickcast.sources.live.contract import KnownTrades
@@ -24,6 +26,8 @@ from tickcast.sources.live.held import NO_TRADE, Held, Waiting
 from tickcast.sources.live.holes import CONFIRM_S, Filled, Hole, Holes
 from tickcast.sources.live.joining import UNKNOWN, Counts, Joined, Limits, Out, Unseen, Want
 from tickcast.sources.venues.contract import Span
+
+NO_ROWS = TRADES.empty()
 
 
 class Joiner:
@@ -55,6 +59,8 @@ class Joiner:
         self._doubt = self._holding = True
         self._mending = 0  # trades that history brought where the stream should have: a gap, once it is closed
         self._suspected = self._subscribed = self._unlinked = self._blind = self._begun = False
+        self._dark = True  # the stages take what comes next as not seen, unless its id or we say otherwise
+        self._unseen: tuple[int, int] | None = None  # the last trade and the proven time when we called it unseen
         self._life = 0  # its stream's; what was asked for in an earlier one proves nothing in this one
         self._asked: Want | None = None
         self._due_s, self._tries = 0.0, 0
@@ -272,11 +278,15 @@ class Joiner:
         told = bool(fresh) or (proof and self._doubt) or (not linked and len(lasts) > 0)
         if fresh and oldest_ms < self.proven_ms - self.limits.young_ms:
             # The pair's time has gone on without these: windows that are long closed need to be made anew, whole.
-            told = False
+            told, want.untold = False, []
             ids = (before[0], self.next_id - 1) if linked and before[0] >= 0 else (-1, -1)
             self._open_hole(*ids, (before[1], max(self.last_ms, self.proven_ms)), now_s)
+        else:
+            part = want.since(part, told=told)
         if proof and not (want.suspected and want.fresh) and not self._gap():
             self._doubt = False
+            self._seen(part.to_ms, now_s)
+        self._dark = not proof if told else self._dark
         return ([Joined(part, proof)] if told else []) + self._settle(now_s)
 
     def _take_linked(self, part: Part, now_s: float) -> tuple[int, int]:
@@ -335,6 +345,9 @@ class Joiner:
             self._open_hole(self.next_id, one.first_id - 1, (self.last_ms, one.first_ms), now_s)
         elif self._doubt and self.last_ms and (one.first_id < 0 or self.next_id < 0):
             self._open_hole(-1, -1, (self.last_ms - self.limits.overlap_ms, max(newest_ms, one.last_ms)), now_s)
+        else:
+            self._seen(one.first_ms, now_s)
+        self._unseen = None
         self._last_id, self.last_ms = one.last_id, one.last_ms
         self.next_id = one.last_id + 1 if one.first_id >= 0 else UNKNOWN
         self._doubt &= one.life != self._life
@@ -349,15 +362,32 @@ class Joiner:
                 continue
             if not self._follows(one.first_id) and (one.first_id >= 0 or self._doubt):
                 break
+            out += self._proof(one) if quotes else []
             self._pass(one, now_s)
             out += [quote.message for quote in [*quotes, one]]
             quotes.clear()
         else:  # quotes before a trade that still waits wait with it: their time must not pass what is missing
             out += [quote.message for quote in takewhile(lambda quote: not (self._doubt and quote.doubted), quotes)]
-        self._held.drop(len(out))
+        self._held.drop(sum(isinstance(one, Message) for one in out))
         if not self.held and not self._doubt:
             self._trust()
         return out
+
+    def _proof(self, one: Waiting) -> list[Out]:
+        """Quotes before it would move a time of which the stages know nothing yet; that it follows proves that time."""
+        if not self._dark or one.first_id < 0 or not 0 < self.last_ms < one.first_ms:
+            return []
+        self._dark = False
+        learned_ms = one.message.recv_ns // NS_PER_MS
+        return [
+            Joined(Part(TRADES.name, self.pair, 0, self.last_ms, one.first_ms, (), NO_ROWS, True, learned_ms), True)
+        ]
+
+    def _seen(self, until_ms: int, now_s: float) -> None:
+        """A blindness is over: windows that it closed too long ago to be mended one by one are asked for whole."""
+        unseen, self._unseen = self._unseen, None
+        if unseen is not None and until_ms - unseen[1] > self.limits.young_ms:
+            self._open_hole(-1, -1, (unseen[0], until_ms), now_s)
 
     def _bounded(self, now_s: float) -> list[Out]:
         full = len(self._held) >= self.limits.held_max or self.limits.hold_s <= 0
@@ -371,7 +401,8 @@ class Joiner:
         for one in waiting:
             if self._doubt and one.doubted and not self._blind and self.last_ms:
                 self._blind = True
-                out.append(Unseen(max(self.last_ms, self.proven_ms)))
+                self._unseen = self._unseen or (self.last_ms, max(self.last_ms, self.proven_ms))
+                out.append(Unseen(self._unseen[1]))
             if one.first_id != NO_TRADE:
                 self._pass(one, now_s, newest_ms)
             out.append(one.message)
@@ -383,6 +414,7 @@ class Joiner:
     def _trust(self) -> None:
         self._doubt = self._suspected = self._holding = False
         self.live = self._begun = True
+        self._dark = False
         self._tries = 0
         self.counts.found += self._mending > 0
         self.counts.repaired += self._mending > 0

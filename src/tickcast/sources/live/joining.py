@@ -8,7 +8,10 @@ import msgspec
 
 from tickcast.sources.contract import Message
 from tickcast.sources.history.contract import After, Part
+from tickcast.sources.live.parts import merged
 
+UNTOLD_MAX = 64
+"""Of longer walks through nothing the beginning is not told; it stays in doubt, and is asked for as whole windows."""
 UNKNOWN = -2
 """The next id, where none can be told."""
 
@@ -64,6 +67,17 @@ class Want(msgspec.Struct):
     suspected: bool = False
     fresh: int = 0
     """How many trades its answers brought that the stream should have brought."""
+
+    untold: list[Part] = msgspec.field(default_factory=list)
+    """Its answers since the last one that told anything new."""
+
+    def since(self, part: Part, *, told: bool) -> Part:
+        """An answer, with those before it that brought nothing: what was quiet is told by whoever tells more."""
+        if not told:
+            self.untold = [*self.untold, part][-UNTOLD_MAX:]
+            return part
+        untold, self.untold = self.untold, []
+        return merged([*untold, part]) if untold else part
 
     @property
     def urgent(self) -> bool:

@@ -17,6 +17,7 @@ from tickcast.sources.live.joining import Joined, Limits, Out, Unseen, Want
 from tickcast.sources.venues.contract import Span
 
 QUOTE = Message(0, "kraken", b"quote")
+FIRST_FOUR = [Trade(one, one, 700 + 75 * one) for one in range(1, 5)]
 
 
 def known(last: int, ms: int = 1000) -> KnownTrades:
@@ -279,6 +280,71 @@ def test_if_history_does_not_answer_in_time_the_stream_goes_on_and_says_that_it_
     assert ["unseen from 1500", "quote"] == names(joiner.tick(8.1))
     assert (False, "suspect", ["quote"]) == (joiner.live, joiner.state, names(joiner.hear_other(8.2, QUOTE)))
     assert (["5"], True) == (names(hear(joiner, 9, 5)), joiner.live)
+
+
+def test_at_the_start_a_trade_that_follows_proves_the_time_before_it_ahead_of_quotes_that_would_move_it() -> None:
+    """
+    journal 4 |      quote 5       the stages know of nothing after 4: a quote alone would close its windows as not seen
+    """
+    joiner = Joiner(PAIR, known(4))
+    joiner.subscribed(0.0, 0)
+    joiner.hear_other(0.1, QUOTE)
+    out = hear(joiner, 0.2, 5)
+
+    assert ["history of nothing", "quote", "5"] == names(out)
+    assert [(1000, 1050, True)] == [
+        (one.part.from_ms, one.part.to_ms, one.live) for one in out if isinstance(one, Joined)
+    ]
+
+
+def test_answers_without_news_are_told_together_with_the_one_that_proves() -> None:
+    joiner = a_live_one()
+    joiner.cut()
+    joiner.subscribed(5, 0)
+    want = wanted(joiner, 5.5)
+
+    assert [] == joiner.part(want, part_of([], (1000, 2000), end=False), 5.6)
+    (out,) = joiner.part(want, part_of([], (2000, 9000), end=True), 5.7)
+    assert isinstance(out, Joined)
+    assert (1000, 9000, 2) == (out.part.from_ms, out.part.to_ms, len(out.part.pages))
+
+
+def gone_blind(now_s: float = 8.1) -> Joiner:
+    joiner = a_live_one()
+    joiner.proven_ms = 1500
+    joiner.cut()
+    joiner.subscribed(5, 0)
+    joiner.hear_other(5, QUOTE)
+    assert ["unseen from 1500", "quote"] == names(joiner.tick(now_s))
+    return joiner
+
+
+def test_after_a_long_blindness_an_empty_answer_is_not_enough_for_windows_that_were_closed_in_it() -> None:
+    joiner = gone_blind()
+    want = wanted(joiner, 9)
+    joiner.part(want, part_of([], (1000, 100_000), end=True), 9.1)
+    joiner.done(want, 9.1)
+    again = wanted(joiner, 9.2)
+
+    assert (True, After(0), 120_000) == (joiner.live, again.after, again.until_ms)
+    assert ["history 1..4"] == names(joiner.part(again, part_of(FIRST_FOUR, (0, 120_000), end=True), 9.3))
+    assert joiner.settled
+
+
+def test_after_a_long_blindness_a_trade_that_follows_is_not_enough_either() -> None:
+    joiner = gone_blind()
+    message, span = trade(5, ms=50_000)
+    out = joiner.hear(9, message, span)
+    again = wanted(joiner, 9.1)
+
+    assert (["5"], True, After(0), 60_000) == (names(out), joiner.live, again.after, again.until_ms)
+
+
+def test_after_a_short_blindness_windows_can_still_be_mended_one_by_one() -> None:
+    joiner = gone_blind()
+    hear(joiner, 9, 5)
+
+    assert joiner.settled
 
 
 def test_a_silent_pair_that_history_knows_nothing_new_of_is_only_quiet() -> None:
