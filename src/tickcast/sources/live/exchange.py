@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -27,6 +27,7 @@ from tickcast.sources.live.lane import Lane
 from tickcast.sources.live.outbox import Outbox
 from tickcast.sources.live.owntime import OwnTime
 from tickcast.sources.live.repairs import Repairs
+from tickcast.sources.live.swift import swift_of
 from tickcast.sources.live.watching import Watch
 from tickcast.sources.sockets.connection import CLOSED, OPEN, REFUSED, REPLACED, UNREPLACED, Connection
 from tickcast.sources.sockets.contract import Client
@@ -104,6 +105,7 @@ class Exchange:
                     number, market.venue, market.venue.ws_url(market.endpoints, pairs), pairs,
                     client=tools.client, dials=dials, clock=tools.clock, chance=tools.chance,
                     hear=self.hear, proven=self._pinged, changed=self._changed, jumped=self._jumped,
+                    swift=self,
                 )
             )  # fmt: skip
             for pair in pairs:
@@ -113,6 +115,7 @@ class Exchange:
                 if 0 <= tools.clock.now_ns() // 1_000_000 - known.reached_ms < NEAR_MS:
                     lane.joiner.caught_up = True
                 self.repairs.look_after(lane)
+        self._swift = swift_of(self.name, self.lanes, tools.outbox)
 
     def start(self) -> None:
         """Begin: catch up, open the connections, ask for the time."""
@@ -178,6 +181,19 @@ class Exchange:
         elif kind == heard_kinds.REFUSED:
             self._refused(pair, heard.detail)
         self._put(message)
+
+    def look(self, raws: Sequence[bytes]) -> bool:
+        """Messages that were read at once: whether `follow` may carry any of them on."""
+        return self._swift is not None and self._swift.look(raws)
+
+    def follow(self, recv_ns: int, raws: Sequence[bytes], at: int) -> int:
+        """From one of them on, as far as all is usual, as `hear` would; the first that `hear` must be told."""
+        if self._swift is None:
+            return at
+        stop, venue_ms = self._swift.follow(recv_ns, raws, at)
+        if venue_ms:
+            self._venue_ms, self._recv_ns = venue_ms, recv_ns
+        return stop
 
     def _hear_several(self, message: Message, spans: tuple[Span, ...]) -> None:
         """Trades with a hole between them; or of several pairs: a message can not wait for one and not for another."""

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
+from functools import partial
+from itertools import repeat
 
 from tickcast.sources.contract import Message
 
 BATCH_MAX = 8192
 """Messages in one poll; the rest at once with the next."""
+_new = partial(tuple.__new__, Message)
 
 
 class Outbox:
@@ -29,6 +33,12 @@ class Outbox:
     def put(self, message: Message) -> None:
         """One more."""
         self._messages.append(message)
+        if self._waiter is not None:
+            self.wake()
+
+    def put_many(self, recv_ns: int, exchange: str, raws: Sequence[bytes]) -> None:
+        """Some more, which came at once."""
+        self._messages.extend(map(_new, zip(repeat(recv_ns), repeat(exchange), raws, strict=False)))
         if self._waiter is not None:
             self.wake()
 

@@ -317,6 +317,19 @@ def test_a_pair_that_is_only_quiet_is_asked_about_and_stays() -> None:
 
 
 @pytest.mark.usefixtures("quick")
+def test_a_pair_that_stays_quiet_is_asked_about_ever_less_often() -> None:
+    with a_story(known={"A": knows(4)}) as story:
+        story.open()
+        lane = story.feed._exchanges[0].lanes["A"]
+        story.until(lambda: lane.looks == 3)
+        assert not lane.pace.silent(story.feed._time.now_s, 2.0**lane.looks)
+        story.say(trades(("A", 5)))
+        story.until(lambda: lane.looks == 0)
+
+        assert "live" == story.state()
+
+
+@pytest.mark.usefixtures("quick")
 def test_a_stalled_pair_is_filled_from_history_and_subscribed_anew() -> None:
     with a_story("A", "B", known={"A": knows(4)}) as story:
         story.open()

@@ -159,6 +159,31 @@ def test_an_answer_that_comes_after_the_hold_fills_the_hole_while_it_is_young() 
     assert (0, 1, 1) == (len(joiner.holes), joiner.counts.found, joiner.counts.repaired)
 
 
+def test_what_came_later_goes_on_waiting_when_the_hold_of_the_first_has_ended() -> None:
+    """
+    4 ╌╌ 7 (came at 1)  ╌╌ 12 (came at 3)          at 4.1 seven goes out, twelve may still be joined
+    """
+    joiner = a_live_one()
+    hear(joiner, 1, 7)
+    hear(joiner, 3, 12)
+
+    assert (["7"], 1, "joining") == (names(joiner.tick(4.1)), joiner.held, joiner.state)
+    assert ["12"] == names(joiner.tick(6.1))
+
+
+def test_an_answer_that_comes_after_the_hold_and_is_too_old_is_left_for_whole_windows() -> None:
+    joiner = a_live_one()
+    hear(joiner, 1, 7)
+    want = wanted(joiner, 1.2)
+    joiner.tick(4.1)
+    joiner.proven_ms = 100_000
+
+    assert ([], 1) == (joiner.part(want, rows(5, 6), 4.5), len(joiner.holes))
+    joiner.done(want, 4.5)
+    again = wanted(joiner, 4.6)
+    assert (After(0), 60_000) == (again.after, again.until_ms)
+
+
 def test_more_than_can_wait_goes_out() -> None:
     joiner = a_live_one(limits=Limits(held_max=3))
 
