@@ -22,6 +22,8 @@ HOLES_MAX = 64
 """Open holes of one pair; of more, the two oldest are taken as one, so nothing is forgotten."""
 CONFIRMS = 2
 """So many answers must show both sides of a hole and nothing in it, before its trades are given up."""
+FORGOTTEN = 4
+"""So many looks it takes where the venue does not even keep what was before the hole: its memory begins after it."""
 CONFIRM_S = 15.0
 """The second one is asked for so much later: a venue's memory may lag behind its stream."""
 TRIES_MAX = 200
@@ -123,12 +125,10 @@ class Holes:
             if hole.first_id < 0:
                 self._open.remove(hole)
                 filled.closed += 1
-            elif _shows(part, hole.last_id + 1) and any(
-                _shows(one, hole.first_id - 1) for one in (part, before) if one
-            ):
+            elif (needed := _looks_needed(hole, part, before)) > 0:
                 hole.empty += 1
                 hole.due_s = now_s + CONFIRM_S
-                if hole.empty >= CONFIRMS:
+                if hole.empty >= needed:
                     self._open.remove(hole)
                     filled.lost.append(hole)
         return filled
@@ -183,6 +183,15 @@ def _pieces(hole: Hole, firsts: Ints, lasts: Ints, times: Ints) -> list[Hole]:
         ids = {"first_id": int(begins[at]), "last_id": int(ends[at])}
         pieces.append(msgspec.structs.replace(hole, **ids, from_ms=from_ms, to_ms=to_ms))
     return pieces
+
+
+def _looks_needed(hole: Hole, part: Part, before: Part | None) -> int:
+    """How many looks like this one end a hole; 0: it tells nothing of it."""
+    parts = [one for one in (before, part) if one is not None]
+    if _shows(part, hole.last_id + 1) and any(_shows(one, hole.first_id - 1) for one in parts):
+        return CONFIRMS
+    oldest = [int(one.rows["first_id"][0]) for one in parts if len(one.rows["first_id"])]
+    return FORGOTTEN if parts[0].from_ms <= hole.from_ms and oldest and min(oldest) > hole.last_id else 0
 
 
 def _shows(part: Part, number: int) -> bool:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.sources.live.storms import Trade, part_of
-from tickcast.sources.live.holes import CONFIRM_S, HOLES_MAX, TRIES_MAX, Hole, Holes
+from tickcast.sources.live.holes import CONFIRM_S, FORGOTTEN, HOLES_MAX, TRIES_MAX, Hole, Holes
 
 
 def ids(holes: Holes) -> set[int]:
@@ -75,6 +75,29 @@ def test_both_sides_may_be_shown_by_two_answers_of_one_walk() -> None:
 
     assert [0, 1] == [len(one) for one in lost]
     assert 0 == next(iter(alone)).empty
+
+
+def test_a_hole_older_than_all_that_the_venue_keeps_is_given_up_after_some_more_looks() -> None:
+    """
+    known  4 ╌╌╌╌╌╌╌ 9          kept  8 9 10: even 4, which we know, is there no more; 5 to 7 are not coming back
+    """
+    holes = Holes()
+    holes.add(Hole(5, 7, 1000, 1100))
+    kept = part_of([Trade(number, number, 1000 + 10 * number) for number in (8, 9, 10)], (0, 2000), end=True)
+    looks = [holes.judge(kept, None, 0, look * CONFIRM_S).lost for look in range(FORGOTTEN)]
+
+    assert [[]] * (FORGOTTEN - 1) == looks[:-1]
+    assert [(5, 7)] == [(hole.first_id, hole.last_id) for hole in looks[-1]]
+
+
+def test_an_answer_that_shows_what_was_before_a_hole_or_does_not_reach_so_far_tells_nothing_of_it() -> None:
+    holes = Holes()
+    holes.add(Hole(5, 7, 1000, 1100))
+    late = part_of([Trade(9, 9, 1090)], (1050, 2000), end=True)
+    older = part_of([Trade(4, 4, 1000)], (0, 1050), end=False)
+    looks = [holes.judge(late, before, 0, look * CONFIRM_S).lost for before in (None, older) for look in range(9)]
+
+    assert ([[]] * 18, 1) == (looks, len(holes))
 
 
 def test_a_hole_of_time_closes_when_all_of_it_was_told() -> None:

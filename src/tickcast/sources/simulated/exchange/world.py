@@ -118,6 +118,7 @@ class World:
         self.speed = settings.speed
         self._live_at_s = clock.monotonic_s() - (now_ns - self.live_at_ns) / 1e9
         self._keep_us = int(settings.archive_hours * 3.6e9)
+        self._forget_every_us = min(FORGET_EVERY_US, self._keep_us // 4)
         self._forgot_us = 0
         self.begun_us = self.known_until_us = -1
 
@@ -184,7 +185,7 @@ class World:
         self.known_until_us = end_us
         if self.begun_us < 0:
             self.begun_us = start_us
-        if end_us - self._forgot_us >= FORGET_EVERY_US:
+        if end_us - self._forgot_us >= self._forget_every_us:
             self._forget(end_us)
         self.newest = Happened(start_us, end_us, rows, aggregate, rows[:, k.ID] if first is None else first)
         for listener in self.listeners:
