@@ -24,6 +24,8 @@ CONFIRMS = 2
 """So many answers must show both sides of a hole and nothing in it, before its trades are given up."""
 FORGOTTEN = 4
 """So many looks it takes where the venue does not even keep what was before the hole: its memory begins after it."""
+NOTHING_TRIES = 9
+"""Where it shows nothing at all of that time it may only lag behind, but not for so many tries: a quarter of an hour."""
 CONFIRM_S = 15.0
 """The second one is asked for so much later: a venue's memory may lag behind its stream."""
 TRIES_MAX = 200
@@ -190,8 +192,12 @@ def _looks_needed(hole: Hole, part: Part, before: Part | None) -> int:
     parts = [one for one in (before, part) if one is not None]
     if _shows(part, hole.last_id + 1) and any(_shows(one, hole.first_id - 1) for one in parts):
         return CONFIRMS
+    if parts[0].from_ms > hole.from_ms:
+        return 0
     oldest = [int(one.rows["first_id"][0]) for one in parts if len(one.rows["first_id"])]
-    return FORGOTTEN if parts[0].from_ms <= hole.from_ms and oldest and min(oldest) > hole.last_id else 0
+    if not oldest:
+        return hole.empty + 1 if hole.tries >= NOTHING_TRIES else 0
+    return FORGOTTEN if min(oldest) > hole.last_id else 0
 
 
 def _shows(part: Part, number: int) -> bool:

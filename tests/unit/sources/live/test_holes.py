@@ -90,6 +90,19 @@ def test_a_hole_older_than_all_that_the_venue_keeps_is_given_up_after_some_more_
     assert [(5, 7)] == [(hole.first_id, hole.last_id) for hole in looks[-1]]
 
 
+def test_a_hole_in_a_time_of_which_the_venue_knows_nothing_is_given_up_when_it_can_not_be_a_lag_any_more() -> None:
+    holes, now_s, looks = Holes(), 0.0, 0
+    holes.add(Hole(5, 7, 1000, 1100))
+    lost: list[Hole] = []
+    while not lost:
+        hole = next(iter(holes))
+        now_s, looks = max(now_s, hole.due_s), looks + 1
+        lost = holes.judge(part_of([], (0, 2000), end=True), None, 0, now_s).lost
+        holes.retry(0, 2000, now_s)
+
+    assert (10, True) == (looks, now_s > 600)
+
+
 def test_an_answer_that_shows_what_was_before_a_hole_or_does_not_reach_so_far_tells_nothing_of_it() -> None:
     holes = Holes()
     holes.add(Hole(5, 7, 1000, 1100))
