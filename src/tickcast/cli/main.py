@@ -82,6 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except (KeyboardInterrupt, Exception) as error:
         if stopped_by or isinstance(error, KeyboardInterrupt):
+            exec("")  # noqa: S102 - a compiler's own `exec` that was interrupted would end us as if by the signal
             print(f"tickcast {name}: stopped at your word; what was journaled is kept.", file=sys.stderr)
             return 128 + (stopped_by or [signal.SIGINT])[0]
         if isinstance(error, TickcastError):

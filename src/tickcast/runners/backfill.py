@@ -14,12 +14,14 @@ from tickcast.clock import Clock
 from tickcast.config import Settings
 from tickcast.runners.embedded import Embedded
 from tickcast.runners.origins import Origins
+from tickcast.runners.stopping import Stopping
 from tickcast.sources.history.feed import BackfillFeed, Progress, Wanted
 from tickcast.sources.history.rest import PATIENT
 from tickcast.store.duckdb import DuckStore
 from tickcast.store.schema import quoted
 
 POLL_S = 0.1
+Advance = Callable[[list[tuple[str, Progress]]], None]
 SPANS_MAX = 1_000_000
 
 
@@ -52,23 +54,31 @@ class Backfill:
     def __init__(self, settings: Settings, wanted: BackfillRange, clock: Clock) -> None:
         self.settings, self.wanted, self.clock = settings, wanted, clock
 
-    def run(self, advance: Callable[[list[tuple[str, Progress]]], None] = lambda progress: None) -> BackfillSummary:
+    def run(self, advance: Advance = lambda progress: None) -> BackfillSummary:
         """Fetch what is missing of the range; whatever ends it early, what came is kept."""
-        settings = self.settings
+        settings, stopping = self.settings, Stopping()
         flow = msgspec.structs.replace(settings, pairs=())
-        with closing(Origins(settings, self.clock)) as origins, Embedded(flow, self.clock) as embedded:
+        with closing(Origins(settings, self.clock)) as origins:
             notes = origins.check()
-            embedded.recover()
-            embedded.status.rows.clear()
-            feeds = [
-                self._feed(origins, embedded.store, exchange, seconds)
-                for seconds in (settings.candle_seconds if self.wanted.what == "candles" else (0,))
-                for exchange in origins.endpoints
-            ]
-            rows: dict[str, int] = {}
-            for feed in feeds:
-                with closing(feed):
-                    while not feed.ended:
+            with Embedded(flow, self.clock) as embedded:
+                with stopping.at_once():
+                    embedded.warm_up()
+                with stopping.gently():
+                    embedded.recover(lambda messages: _end_if(stopping))
+                    embedded.status.rows.clear()
+                    summary = self._fetch(origins, embedded, stopping, advance)
+                    embedded.checkpoint()
+                    _end_if(stopping)
+            return msgspec.structs.replace(summary, notes=[*notes, *summary.notes])
+
+    def _fetch(self, origins: Origins, embedded: Embedded, stopping: Stopping, advance: Advance) -> BackfillSummary:
+        rows: dict[str, int] = {}
+        notes: list[str] = []
+        missing: list[str] = []
+        for seconds in self.settings.candle_seconds if self.wanted.what == "candles" else (0,):
+            for exchange in origins.endpoints:
+                with closing(self._feed(origins, embedded.store, exchange, seconds)) as feed:
+                    while not feed.ended and not stopping.asked:
                         embedded.pump([feed], POLL_S)
                         embedded.settle_when_full()
                         advance([(feed.exchange, progress) for progress in feed.progress()])
@@ -76,14 +86,9 @@ class Backfill:
                         key = f"{feed.exchange}:{progress.pair}"
                         rows[key] = rows.get(key, 0) + progress.rows
                     notes += [*feed.notes(), *embedded.notes()]
-            return BackfillSummary(
-                rows,
-                dict(embedded.status.rows),
-                embedded.intake.quarantined(),
-                [str(error) for feed in feeds for error in feed.errors],
-                notes,
-                str(settings.data_dir),
-            )
+                    missing += map(str, feed.errors)
+        counts, quarantined = dict(embedded.status.rows), embedded.intake.quarantined()
+        return BackfillSummary(rows, counts, quarantined, missing, notes, str(self.settings.data_dir))
 
     def _feed(self, origins: Origins, store: DuckStore, exchange: str, seconds: int) -> BackfillFeed:
         pairs = origins.plan[exchange]
@@ -91,6 +96,12 @@ class Backfill:
         span = (self.wanted.from_ms, self.wanted.to_ms)
         wanted = Wanted(pairs, self.wanted.what, seconds, *span, fetched, origins.align_ms)
         return BackfillFeed(origins.rest(exchange, PATIENT), wanted, clock=self.clock, loop=origins.loop)
+
+
+def _end_if(stopping: Stopping) -> None:
+    """Half a range is no success, whatever was kept of it."""
+    if stopping.asked:
+        raise KeyboardInterrupt
 
 
 def fetched_spans(store: DuckStore, exchange: str, pair: str, seconds: int) -> list[tuple[int, int]]:

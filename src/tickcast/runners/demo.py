@@ -85,7 +85,7 @@ class Demo(System):
         """While the exchange makes its market's history."""
         self.watch.tick()
         self._on_tick(self)
-        return not self._stop
+        return not self._stopping.asked
 
 
 def default_pairs(exchange: str) -> tuple[str, ...]:

@@ -5,11 +5,9 @@ check the pairs ─→ compile ─→ recover (journal) ─→ history (REST) �
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from functools import partial
-from types import FrameType
 
 import msgspec
 
@@ -20,6 +18,7 @@ from tickcast.runners.embedded import Embedded
 from tickcast.runners.health import LIVE, Watch
 from tickcast.runners.origins import Origins
 from tickcast.runners.status import LagSeen, Shown
+from tickcast.runners.stopping import Stopping
 from tickcast.sources.contract import Feed
 from tickcast.sources.history.feed import BackfillFeed
 from tickcast.sources.live.contract import LiveStatus
@@ -77,7 +76,7 @@ class System:
         self.live_since_s: float | None = None
         self.live = LiveStatus()
         """How the live feed stood when it ended."""
-        self._stop = False
+        self._stopping = Stopping()
         self._on_tick: Callable[[System], None] = lambda system: None
 
     @property
@@ -85,9 +84,9 @@ class System:
         """The newest look, for a view."""
         return self.watch.shown
 
-    def stop(self, *_: int | FrameType | None) -> None:
-        """End after what is under way; for signals and tests."""
-        self._stop = True
+    def stop(self) -> None:
+        """End after what is under way."""
+        self._stopping.ask()
 
     def run(self, on_tick: Callable[[System], None] = lambda system: None) -> Summary:
         """Check, compile, recover, catch up, go live, end cleanly; what is wrong is said before anything is made."""
@@ -98,12 +97,13 @@ class System:
                 self.watch.address = f"http://{server.host}:{server.port}"
                 self._prepare(held)
                 self._enter("compiling kernels (half a minute, once on a machine)")
-                embedded.warm_up()
-                with self._signals():
+                with self._stopping.at_once():
+                    embedded.warm_up()
+                with self._stopping.gently():
                     self._enter("recovering")
                     self.recovered = embedded.recover(lambda count: self._recovering())
                     origins = self._connect(held)
-                    if origins is not None and not self._stop:
+                    if origins is not None and not self._stopping.asked:
                         self._catch_up_and_live(origins)
                     embedded.checkpoint()
                     self._enter("ended")
@@ -137,21 +137,11 @@ class System:
         self.watch.enter(phase)
         self._on_tick(self)
 
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """While it runs, Ctrl-C and SIGTERM end it after what is under way."""
-        before = {number: signal.signal(number, self.stop) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
     def _recovering(self) -> None:
         """Between two blocks: a recovery that is stopped begins anew at the next start, so nothing is lost."""
         self.watch.tick()
         self._on_tick(self)
-        if self._stop:
+        if self._stopping.asked:
             raise KeyboardInterrupt
 
     def _server(self) -> QueryServer:
@@ -187,7 +177,7 @@ class System:
         self._enter("history")
         for number, feeds in enumerate(stages):
             try:
-                while not self._stop and not all(feed.ended for feed in feeds):
+                while not self._stopping.asked and not all(feed.ended for feed in feeds):
                     self._pump([feed for feed in feeds if not feed.ended])
                     self.watch.history_share = (number + _share(feeds)) / len(stages)
                 for feed in feeds:
@@ -199,7 +189,7 @@ class System:
 
     def _run_live(self, origins: Origins) -> None:
         """The sockets, until it is stopped or its time is over."""
-        if self._stop:
+        if self._stopping.asked:
             return
         live, others = origins.live(self.embedded.pipeline), origins.others()
         feeds: list[Feed] = [*([] if live is None else [live]), *others]
@@ -208,7 +198,7 @@ class System:
         self.live_since_s = self.clock.monotonic_s()
         self._enter(LIVE)
         try:
-            while not self._stop and not all(feed.ended for feed in feeds):
+            while not self._stopping.asked and not all(feed.ended for feed in feeds):
                 self._pump(feeds)
                 if live is not None:
                     self.watch.notes += live.notes()
@@ -226,7 +216,7 @@ class System:
 
     def _summary(self) -> Summary:
         embedded = self.embedded
-        if self.options.seconds is not None and not self._stop:
+        if self.options.seconds is not None and not self._stopping.asked:
             digest, counts = store_digest(embedded.store)
         else:
             digest, counts = "", row_counts(embedded.store)

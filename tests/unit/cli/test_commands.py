@@ -50,7 +50,7 @@ def test_replay_tells_digest_and_counts_and_the_flags_of_its_flow_matter(
     assert 0 == main(["replay", str(ran), "--candle-seconds", "60", "--indicators", "ADX:14", "--json"])
     other = last_line(capsys)
 
-    assert {"candles", "technical_indicators", "ticks_features", "features"} == one["counts"].keys()
+    assert {"candles", "technical_indicators", "ticks_features", "features", "fetched"} == one["counts"].keys()
     assert 32 == len(one["digest"])
     assert one["digest"] != other["digest"]
     assert one["counts"]["ticks_features"] == other["counts"]["ticks_features"]
