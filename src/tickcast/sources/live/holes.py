@@ -25,7 +25,7 @@ CONFIRMS = 2
 FORGOTTEN = 4
 """So many looks it takes where the venue does not even keep what was before the hole: its memory begins after it."""
 NOTHING_TRIES = 9
-"""Where it shows nothing at all of that time it may only lag behind, but not for so many tries: a quarter of an hour."""
+"""Where it shows nothing at all of that time it may only lag behind, but not for a quarter of an hour of tries."""
 CONFIRM_S = 15.0
 """The second one is asked for so much later: a venue's memory may lag behind its stream."""
 TRIES_MAX = 200
