@@ -102,7 +102,7 @@ def _depth(at: int, end: int) -> tuple[Fields, int]:
 
 
 @kernel
-def _book_ticker(at: int, end: int) -> tuple[Fields, int]:
+def read_book_ticker(at: int, end: int) -> tuple[Fields, int]:
     """A bookTicker from its update id on."""
     _, at = integer(at, end)
     low, high, at = _symbol(after(at, end, ',"s":"'), end)
@@ -114,7 +114,7 @@ def _book_ticker(at: int, end: int) -> tuple[Fields, int]:
 
 
 @kernel
-def _trade(at: int, end: int, aggregate: bool) -> tuple[Fields, int]:
+def read_trade(at: int, end: int, aggregate: bool) -> tuple[Fields, int]:
     """A trade or aggregate from its event time on."""
     _, at = integer(at, end)
     low, high, at = _symbol(after(at, end, ',"s":"'), end)
@@ -140,13 +140,13 @@ def _event(at: int, end: int) -> tuple[Fields, int]:
     """One message of the venue, bare, but for its closing brace."""
     trade = after(at, end, '{"e":"trade","E":')
     if trade:
-        return _trade(trade, end, False)
+        return read_trade(trade, end, False)
     book_ticker = after(at, end, '{"u":')
     if book_ticker:
-        return _book_ticker(book_ticker, end)
+        return read_book_ticker(book_ticker, end)
     aggregate = after(at, end, '{"e":"aggTrade","E":')
     if aggregate:
-        return _trade(aggregate, end, True)
+        return read_trade(aggregate, end, True)
     return _depth(after(at, end, '{"e":"depthUpdate","E":'), end)
 
 

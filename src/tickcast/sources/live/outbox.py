@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 from functools import partial
 from itertools import repeat
+from typing import NamedTuple
 
 from tickcast.sources.contract import Message
 
@@ -19,26 +20,41 @@ BATCH_MAX = 8192
 _new = partial(tuple.__new__, Message)
 
 
+class _Run(NamedTuple):
+    """What came at once, of one exchange."""
+
+    recv_ns: int
+    exchange: str
+    raws: Sequence[bytes]
+
+
 class Outbox:
-    """A queue, and the one who waits for it."""
+    """A queue, and the one who waits for it.
+
+    What came at once is kept as it came, and made into messages when it is taken: only what is in one poll is of
+    interest to Python's garbage collector.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._messages: deque[Message] = deque()
+        self._waiting: deque[Message | _Run] = deque()
+        self._count = 0
         self._waiter: asyncio.Future[None] | None = None
 
     def __len__(self) -> int:
-        return len(self._messages)
+        return self._count
 
     def put(self, message: Message) -> None:
         """One more."""
-        self._messages.append(message)
+        self._waiting.append(message)
+        self._count += 1
         if self._waiter is not None:
             self.wake()
 
     def put_many(self, recv_ns: int, exchange: str, raws: Sequence[bytes]) -> None:
         """Some more, which came at once."""
-        self._messages.extend(map(_new, zip(repeat(recv_ns), repeat(exchange), raws, strict=False)))
+        self._waiting.append(_Run(recv_ns, exchange, raws))
+        self._count += len(raws)
         if self._waiter is not None:
             self.wake()
 
@@ -60,13 +76,21 @@ class Outbox:
 
     def take(self) -> list[Message]:
         """What is there, oldest first, up to a batch."""
-        messages = self._messages
-        if len(messages) <= BATCH_MAX:
-            batch = list(messages)
-            messages.clear()
-            return batch
-        return [messages.popleft() for _ in range(BATCH_MAX)]
+        waiting, batch = self._waiting, list[Message]()
+        while waiting and len(batch) < BATCH_MAX:
+            one = waiting.popleft()
+            if isinstance(one, Message):
+                batch.append(one)
+                continue
+            room = BATCH_MAX - len(batch)
+            raws = one.raws
+            if len(raws) > room:
+                waiting.appendleft(_Run(one.recv_ns, one.exchange, raws[room:]))
+                raws = raws[:room]
+            batch += map(_new, zip(repeat(one.recv_ns), repeat(one.exchange), raws, strict=False))
+        self._count -= len(batch)
+        return batch
 
     def oldest_ns(self) -> int:
         """When the oldest one came; 0: there is none."""
-        return self._messages[0].recv_ns if self._messages else 0
+        return self._waiting[0].recv_ns if self._waiting else 0

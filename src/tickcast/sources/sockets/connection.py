@@ -14,6 +14,7 @@ import math
 import random
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
+from typing import Protocol
 
 from tickcast.clock import Clock
 from tickcast.sources.live.contract import ConnectionStatus
@@ -48,6 +49,18 @@ _FOR_ALL = (HTTPStatus.IM_A_TEAPOT, HTTPStatus.TOO_MANY_REQUESTS)
 """Refusals that mean our address: no connection to the venue may dial meanwhile."""
 
 
+class Swift(Protocol):
+    """Who carries many messages on at once, and leaves what is unusual among them to be heard by itself."""
+
+    def look(self, raws: Sequence[bytes]) -> bool:
+        """These were read at once: whether `follow` is of use."""
+        ...
+
+    def follow(self, recv_ns: int, raws: Sequence[bytes], at: int) -> int:
+        """Carry on from that one as far as all is usual; the first that is not."""
+        ...
+
+
 class Connection:
     """One logical line for some pairs of one venue, for as long as `run` runs."""
 
@@ -66,14 +79,16 @@ class Connection:
         proven: Callable[[Connection, int, int, Heard | None], None],
         changed: Callable[[Connection, str, str], None],
         jumped: Callable[[Connection], None],
+        swift: Swift | None = None,
     ) -> None:
         """`hear` gets each message with what it is to the feed; `proven` a ping's way: when it was sent (ns), when it
         came back, and what the venue said; `changed` a state, or what happened while it stays open, and why; `jumped`
-        says that messages are missing, all of them before the one that is heard next.
+        says that messages are missing, all of them before the one that is heard next; `swift` takes many at once.
         """
         self.number, self.venue, self.url, self.pairs = number, venue, url, tuple(pairs)
         self._client, self._dials, self._clock, self._chance = client, dials, clock, chance
         self._hear, self._proven, self._changed, self._jumped = hear, proven, changed, jumped
+        self._swift = swift
         self._backoff = Backoff(chance)
         self.state = WAITING
         self._line: Line | None = None
@@ -243,6 +258,21 @@ class Connection:
             self._hear(self, recv_ns, raw, heard)
         except Exception as exc:  # noqa: BLE001 - it is raised where somebody waits for it
             self._tell(_raise, exc)
+
+    def look(self, line: Line, raws: Sequence[bytes]) -> bool:  # noqa: ARG002
+        """A line's messages that were read at once: whether `follow` is of use."""
+        return self._swift is not None and self._swift.look(raws)
+
+    def follow(self, line: Line, recv_ns: int, raws: Sequence[bytes], at: int) -> int:  # noqa: ARG002
+        """As `heard`, for as many of them as are usual; the first that is not."""
+        stop = at
+        if self._swift is not None:
+            try:
+                stop = self._swift.follow(recv_ns, raws, at)
+            except Exception as exc:  # noqa: BLE001 - it is raised where somebody waits for it
+                self._tell(_raise, exc)
+        self.messages += stop - at
+        return stop
 
     def proven(self, line: Line, sent_ns: int, recv_ns: int, heard: Heard | None) -> None:
         """A ping came back. While two lines are heard only the older one proves: it may still bring something."""

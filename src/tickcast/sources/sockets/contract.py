@@ -36,7 +36,10 @@ class Socket(Protocol):
 
 
 class Listener(Protocol):
-    """Who is told what comes."""
+    """Who is told what comes.
+
+    One that has `messages(recv_ns, raws)` too may be given several messages that were read at once by it.
+    """
 
     def message(self, recv_ns: int, raw: bytes) -> None:
         """One whole text or binary message, and when it was read."""

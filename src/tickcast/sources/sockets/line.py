@@ -23,6 +23,10 @@ from tickcast.sources.venues.contract import ANSWER, PROOF, REFUSED, SHUTDOWN, H
 
 PINGS_KEPT = 64
 """Pings without an answer that are remembered."""
+MANY = 8
+"""So many messages read at once are worth a look at all of them."""
+ALONE_MAX = 8
+"""After so many of them had to be told by themselves, the rest is too."""
 UNSENT_MAX = 1000
 """Messages that may wait for their turn; more are asked for only by a fault of ours."""
 _OF_RATE = re.compile(r"rate|limit|too many|throttl|exceed", re.IGNORECASE)
@@ -37,6 +41,14 @@ class Owner(Protocol):
 
     def heard(self, line: Line, recv_ns: int, raw: bytes, heard: Heard) -> None:
         """A message."""
+        ...
+
+    def look(self, line: Line, raws: Sequence[bytes]) -> bool:
+        """Messages that were read at once: whether `follow` may take some of them."""
+        ...
+
+    def follow(self, line: Line, recv_ns: int, raws: Sequence[bytes], at: int) -> int:
+        """From one of them on, as many as simply go on; the first that must be told by itself."""
         ...
 
     def proven(self, line: Line, sent_ns: int, recv_ns: int, heard: Heard | None) -> None:
@@ -196,6 +208,28 @@ class Line:
         self._owner.heard(self, recv_ns, raw, heard)
         if kind >= PROOF and not self.over:
             self._told(kind, recv_ns, raw, heard)
+
+    def messages(self, recv_ns: int, raws: Sequence[bytes]) -> None:
+        """What the socket says: messages that were read at once; the same as one by one, only faster."""
+        if self.over:
+            return
+        at, count, alone = 0, len(raws), 0
+        if count >= MANY and self._owner.look(self, raws):
+            while alone < ALONE_MAX and not self.over:
+                stop = self._owner.follow(self, recv_ns, raws, at)
+                if stop > at:
+                    self._sign(recv_ns, stop - at)
+                if stop == count:
+                    return
+                self.message(recv_ns, raws[stop])
+                at, alone = stop + 1, alone + 1
+        for raw in raws[at:]:
+            self.message(recv_ns, raw)
+
+    def _sign(self, recv_ns: int, count: int) -> None:
+        self.signs += count
+        if recv_ns != self._last_recv_ns:
+            self._last_recv_ns, self.last_sign_s = recv_ns, self._clock.monotonic_s()
 
     def _told(self, kind: int, recv_ns: int, raw: bytes, heard: Heard) -> None:
         """What is meant for us and not for the market."""

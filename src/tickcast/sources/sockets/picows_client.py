@@ -112,6 +112,9 @@ class PicowsSocket(WSListener):
         self.line: socket.socket | None = None
         self._recv_ns = 0
         """When the buffer that is being parsed was read; 0: the next frame is the first of another."""
+        self._raws: list[bytes] = []
+        """Whole messages of that buffer that were not told yet."""
+        self._messages = getattr(listener, "messages", None) or self._one_by_one
         self._parts: bytearray | None = None
         self._why = ""
         self._deaf = False
@@ -168,23 +171,52 @@ class PicowsSocket(WSListener):
             transport.disconnect(False)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:  # noqa: ARG002 - picows' signature
-        """One frame; the usual one is a whole text message."""
+        """One frame; the usual one is a whole text message, told with the others of what was read at once."""
+        kind = frame.msg_type
+        plain = frame.fin and not (frame.rsv1 or frame.rsv2 or frame.rsv3)
+        if kind is _TEXT and plain and self._parts is None and frame.payload_size <= self._bytes_max:
+            self._raws.append(frame.get_payload_as_bytes())
+            if frame.last_in_buffer or not self._recv_ns:
+                self._begin_or_end(frame)
+            return
+        self._deliver()
         recv_ns = self._recv_ns or self._now_ns()
         self._recv_ns = 0 if frame.last_in_buffer else recv_ns
-        listener, kind = self._listener, frame.msg_type
+        listener = self._listener
         if listener is None or self._deaf:
             if kind is _CLOSE:
                 self._goodbye(frame)
             return
         try:
-            plain = not (frame.rsv1 or frame.rsv2 or frame.rsv3)
-            if kind is _TEXT and plain and frame.fin and self._parts is None and frame.payload_size <= self._bytes_max:
-                listener.message(recv_ns, frame.get_payload_as_bytes())
-            else:
-                self._unusual(listener, recv_ns, kind, frame)
-        except Exception as exc:  # noqa: BLE001 - whoever listens is at fault; the loop's handler is told
-            self._end("our own listener failed", WSCloseCode.INTERNAL_ERROR)
-            asyncio.get_running_loop().call_exception_handler({"message": "a listener failed", "exception": exc})
+            self._unusual(listener, recv_ns, kind, frame)
+        except Exception as exc:  # noqa: BLE001 - whoever listens is at fault
+            self._failed(exc)
+
+    def _begin_or_end(self, frame: WSFrame) -> None:
+        """The first of what was read at once, or the last of it."""
+        self._recv_ns = self._recv_ns or self._now_ns()
+        if frame.last_in_buffer:
+            self._deliver()
+            self._recv_ns = 0
+
+    def _deliver(self) -> None:
+        """Tell what was collected."""
+        raws, self._raws = self._raws, []
+        if raws and self._listener is not None and not self._deaf:
+            try:
+                self._messages(self._recv_ns, raws)
+            except Exception as exc:  # noqa: BLE001 - whoever listens is at fault
+                self._failed(exc)
+
+    def _one_by_one(self, recv_ns: int, raws: list[bytes]) -> None:
+        for raw in raws:
+            if self._listener is not None and not self._deaf:
+                self._listener.message(recv_ns, raw)
+
+    def _failed(self, exc: Exception) -> None:
+        """The loop's handler is told."""
+        self._end("our own listener failed", WSCloseCode.INTERNAL_ERROR)
+        asyncio.get_running_loop().call_exception_handler({"message": "a listener failed", "exception": exc})
 
     def _unusual(self, listener: Listener, recv_ns: int, kind: Any, frame: WSFrame) -> None:
         """All but whole text messages."""
