@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 
 DAY_MS = 86_400_000
@@ -115,7 +116,13 @@ def utc_day(timestamp_ms: int) -> str:
     >>> utc_day(1_723_161_600_000)
     '20240809'
     """
-    return datetime.fromtimestamp(timestamp_ms / 1000, tz=UTC).strftime("%Y%m%d")
+    return _day_name(timestamp_ms // DAY_MS)
+
+
+@lru_cache(maxsize=64)
+def _day_name(days: int) -> str:
+    """Of the day that is so many after 1970-01-01: every message asks, and nearly always for the same."""
+    return datetime.fromtimestamp(days * (DAY_MS // 1000), tz=UTC).strftime("%Y%m%d")
 
 
 def utc_text(timestamp_ms: int) -> str:

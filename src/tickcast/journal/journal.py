@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
 
@@ -31,6 +33,7 @@ from tickcast.journal.sealing import remove_unfinished, seal_day, sums_path
 from tickcast.sources.contract import Block, Message
 
 _TORN_PIECE = 1 << 20
+_recv_ns = itemgetter(0)
 
 
 class Journal:
@@ -123,20 +126,25 @@ class Journal:
         return [Block(exchange, lines) for (exchange, _), lines in plan.items()]
 
     def _plan(self, messages: Sequence[Message]) -> dict[tuple[str, str], bytes]:
-        from tickcast.sources.blocks import encode_line
+        """The lines to write, by exchange and day; what was read at once is looked at once."""
+        from tickcast.sources.blocks import encode_lines
 
         lines: dict[tuple[str, str], list[bytes]] = {}
         days: dict[str, str] = {}
-        for recv_ns, exchange, raw in messages:
-            newest = days.get(exchange) or self._days.get(exchange)
-            if newest is None:
-                exchange_dir(self.root, exchange)  # refuses a name that leads elsewhere
-            if recv_ns <= 0:
-                day = newest or utc_day(self._clock.now_ns() // NS_PER_MS)
-            else:
-                day = utc_day(recv_ns // NS_PER_MS)
-            days[exchange] = day = max(day, newest or day)
-            lines.setdefault((exchange, day), []).append(encode_line(recv_ns, exchange, raw))
+        for recv_ns, some in groupby(messages, key=_recv_ns):
+            told: dict[str, list[bytes]] = {}
+            for _, exchange, raw in some:
+                told.setdefault(exchange, []).append(raw)
+            for exchange, raws in told.items():
+                newest = days.get(exchange) or self._days.get(exchange)
+                if newest is None:
+                    exchange_dir(self.root, exchange)  # refuses a name that leads elsewhere
+                if recv_ns <= 0:
+                    day = newest or utc_day(self._clock.now_ns() // NS_PER_MS)
+                else:
+                    day = utc_day(recv_ns // NS_PER_MS)
+                days[exchange] = day = max(day, newest or day)
+                lines.setdefault((exchange, day), []).append(encode_lines(recv_ns, exchange, raws))
         return {where: b"".join(parts) for where, parts in lines.items()}
 
     def _file(self, exchange: str, path: Path) -> DayFile:

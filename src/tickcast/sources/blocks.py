@@ -40,6 +40,8 @@ SILENCE_NS = 60_000_000_000
 RECV_MAX_NS = TIME_MAX_MS * 1_000_000
 _REMEDY = "the line was set aside and the lines around it were read; `tickcast doctor` checks the disk"
 _AROUND = b" \t\r\n"
+MANY = 4
+"""So many messages that were read at once are worth a look at all of them."""
 
 
 class _Line(msgspec.Struct):
@@ -56,6 +58,7 @@ class _Own(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Line).decode
 _own = msgspec.json.Decoder(_Own)
 _any = msgspec.json.Decoder(msgspec.Raw)
+_any_decode = _any.decode
 _name = lru_cache(maxsize=64)(msgspec.json.encode)
 
 _pack = struct.Struct("<BqqqddqqBdd").pack
@@ -90,6 +93,33 @@ def encode_line(recv_ns: int, exchange: str, raw: bytes) -> bytes:
     if _is_one_line(raw):
         return b'{"r":%d,"x":%b,"m":%b}\n' % (recv_ns, _name(exchange), raw)
     return b'{"r":%d,"x":%b,"b":"%b"}\n' % (recv_ns, _name(exchange), base64.b64encode(raw))
+
+
+def encode_lines(recv_ns: int, exchange: str, raws: Sequence[bytes]) -> bytes:
+    """What `encode_line` makes of each, for messages that were read at once.
+
+    >>> encode_lines(5, "kraken", [b'{"channel":"heartbeat"}']) == encode_line(5, "kraken", b'{"channel":"heartbeat"}')
+    True
+    """
+    if len(raws) < MANY or not 0 <= recv_ns <= RECV_MAX_NS or not _are_objects(raws):
+        return b"".join([encode_line(recv_ns, exchange, raw) for raw in raws])
+    head = b'{"r":%d,"x":%b,"m":' % (recv_ns, _name(exchange))
+    return head + (b"}\n" + head).join(raws) + b"}\n"
+
+
+def _are_objects(raws: Sequence[bytes]) -> bool:
+    """Whether each is an object of JSON on one line, without anything around it; False also where it may not be so."""
+    text, breaks = b"\n".join(raws), len(raws) - 1
+    if text[:1] != b"{" or text[-1:] != b"}" or text.count(b"\n") != breaks or text.count(b"}\n{") != breaks:
+        return False
+    if b"\r" in text or not text.isascii():
+        return False
+    try:
+        for raw in raws:
+            _any_decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
 
 
 def _is_one_line(raw: bytes) -> bool:

@@ -14,7 +14,7 @@ from tests.unit.sources.captured import COINBASE_2026, KRAKEN_PAGE, KRAKEN_V2, m
 from tickcast.errors import WireError
 from tickcast.events import TRADES, Frame
 from tickcast.sources import own
-from tickcast.sources.blocks import decode_line, encode_line
+from tickcast.sources.blocks import RECV_MAX_NS, decode_line, encode_line, encode_lines
 from tickcast.sources.contract import ALIVE, QUOTE, TRADE, Block, MarketRows
 from tickcast.sources.mapping import map_block
 from tickcast.sources.registry import mapper_for, sniff
@@ -49,6 +49,46 @@ def test_any_bytes_come_back_from_a_line_unchanged(recv_ns: int, raw: bytes) -> 
     assert (recv_ns, "kraken", raw) == decode_line(line)
     assert line.count(b"\n") == 1
     assert isinstance(json.loads(line), dict)
+
+
+PIECES = [
+    b'{"a":1}',
+    b'{"a":"b"}',
+    b"{}",
+    b"[1]",
+    b'{"a":1} ',
+    b" {}",
+    b'{"a":1}\n{}',
+    b"{}\r",
+    b"{",
+    b"}",
+    b"",
+    b'{"a":1,}',
+]
+PIECES += [
+    '{"ä":1}'.encode(),
+    b'{"a":"\xff"}',
+    b'{"a":[{}',
+    b"{}]}",
+    b'{"a":"}',
+    b'{"}',
+    b"\n",
+    b"{}{}",
+    b'{"a":{"b":2}}',
+    b"[" * 2000,
+]
+
+
+@given(st.integers(-5, RECV_MAX_NS + 5), st.lists(st.sampled_from(PIECES) | st.just(b"{}"), max_size=9))
+@settings(deadline=None, max_examples=500)
+def test_lines_written_at_once_are_those_written_one_by_one(recv_ns: int, some: list[bytes]) -> None:
+    assert b"".join(encode_line(recv_ns, "kraken", raw) for raw in some) == encode_lines(recv_ns, "kraken", some)
+
+
+def test_whatever_stands_between_good_lines_is_written_as_by_itself() -> None:
+    for raw in PIECES:
+        some = [b'{"a":1}'] * 3 + [raw] + [b'{"b":2}'] * 3
+        assert b"".join(encode_line(7, "kraken", one) for one in some) == encode_lines(7, "kraken", some)
 
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.text()
