@@ -77,6 +77,11 @@ class Held:
         """How many must go out so that none waits that came before that moment."""
         return max((at for at, one in enumerate(self.in_order(), 1) if one.since_s <= moment_s), default=0)
 
+    def before(self, number: int) -> int:
+        """How many must go out so that no trade waits whose ids come before that one."""
+        early = (at for at, one in enumerate(self.in_order(), 1) if one.first_id >= 0 and one.last_id < number)
+        return max(early, default=0)
+
     def first_trade(self) -> Waiting | None:
         """The trade before which the hole is."""
         return next(self._trades(), None)

@@ -52,6 +52,10 @@ class Hole(msgspec.Struct):
         """How many ids are missing."""
         return self.last_id - self.first_id + 1
 
+    def whole(self, align_ms: int) -> tuple[int, int]:
+        """The whole windows that touch it."""
+        return self.from_ms - self.from_ms % align_ms, self.to_ms - self.to_ms % align_ms + align_ms
+
     def again(self, now_s: float) -> None:
         """It was asked for without success: wait twice as long as the last time."""
         self.tries += 1

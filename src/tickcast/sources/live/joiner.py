@@ -201,10 +201,10 @@ class Joiner:
                 after = After(self.last_ms - self.limits.overlap_ms)
             self._asked = Want(after, 0, life, self.next_id, suspected=self._suspected)
         elif holes and (hole := self.holes.due(now_s)) is not None:
-            from_ms, until_ms = _whole(hole, self.limits.align_ms)
+            from_ms, until_ms = hole.whole(self.limits.align_ms)
             for other in self.holes:
                 if other.due_s <= now_s and from_ms <= other.from_ms <= until_ms:
-                    until_ms = max(until_ms, _whole(other, self.limits.align_ms)[1])
+                    until_ms = max(until_ms, other.whole(self.limits.align_ms)[1])
             self._asked = Want(After(from_ms), until_ms, life)
         return self._asked
 
@@ -267,6 +267,9 @@ class Joiner:
         linked = len(lasts) > 0 and bool(firsts[0] >= 0)
         if linked and firsts[0] > self.next_id >= 0 and want.reach > self.next_id:
             return []  # an answer before this one was not needed at its time, now it is: it will be asked again
+        # What the venue itself has no more may wait here: it goes first, since after this answer it would be too late.
+        early = self._held.before(int(firsts[0])) if linked and int(firsts[0]) > self.next_id >= 0 else 0
+        out = self._release(now_s, early) if early else []
         before = (self.next_id, self.last_ms)
         fresh, oldest_ms = self._take_linked(part, now_s) if linked else self._take_unlinked(part)
         want.reach = max(want.reach, int(lasts[-1]) + 1) if linked else want.reach
@@ -287,7 +290,7 @@ class Joiner:
             self._doubt = False
             self._seen(part.to_ms, now_s)
         self._dark = not proof if told else self._dark
-        return ([Joined(part, proof)] if told else []) + self._settle(now_s)
+        return out + ([Joined(part, proof)] if told else []) + self._settle(now_s)
 
     def _take_linked(self, part: Part, now_s: float) -> tuple[int, int]:
         """Move on to the last of an answer's rows; returns how many trades were not known before, and since when."""
@@ -442,8 +445,3 @@ class Joiner:
     def _give_up(self, holes: Sequence[Hole]) -> None:
         self.counts.lost += len(holes)
         self.given_up += holes
-
-
-def _whole(hole: Hole, align_ms: int) -> tuple[int, int]:
-    """The whole windows that touch a hole."""
-    return hole.from_ms - hole.from_ms % align_ms, hole.to_ms - hole.to_ms % align_ms + align_ms

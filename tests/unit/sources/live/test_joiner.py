@@ -334,6 +334,23 @@ def test_answers_without_news_are_told_together_with_the_one_that_proves() -> No
     assert (1000, 9000, 2) == (out.part.from_ms, out.part.to_ms, len(out.part.pages))
 
 
+def test_what_the_venue_has_forgotten_while_it_waited_here_goes_out_before_what_came_after_it() -> None:
+    """
+    known 4 ╌╌ held 7 quote ╌╌ history 9        the venue keeps nothing before 9: 7 is ours alone
+    """
+    joiner = a_live_one()
+    joiner.cut()
+    joiner.subscribed(5, 0)
+    hear(joiner, 5, 7)
+    joiner.hear_other(5, QUOTE)
+    want = wanted(joiner, 5.5)
+
+    assert ["7", "quote", "history 9..9"] == [
+        name for name in names(joiner.part(want, rows(9, 9), 5.6)) if not name.startswith("unseen")
+    ]
+    assert [(5, 6), (8, 8)] == [(hole.first_id, hole.last_id) for hole in joiner.holes]
+
+
 def gone_blind(now_s: float = 8.1) -> Joiner:
     joiner = a_live_one()
     joiner.proven_ms = 1500
