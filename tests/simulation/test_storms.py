@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.weather import Voyage
+from tests.simulation.weather import QUIET, Voyage
 from tickcast.runners.system import Summary
+from tickcast.sources.live import holes, joiner
 from tickcast.sources.simulated.exchange.faults.kinds import KINDS, Fault, lines_of
 from tickcast.sources.simulated.exchange.faults.storms import storm
+from tickcast.sources.simulated.exchange.names import spelling
 
 ELSEWHERE = {"tls", "checksum"}
 """Handshakes are broken in tests of the sockets, files of whole days in tests of history."""
@@ -44,6 +46,25 @@ def test_after_each_fault_alone_every_venue_is_whole_again(tmp_path: Path) -> No
 @pytest.mark.parametrize("seed", KEPT)
 def test_after_a_storm_everything_is_whole_again(seed: int, tmp_path: Path) -> None:
     sail(seed, tmp_path)
+
+
+def test_what_the_venues_forgot_while_they_were_away_stays_partial_and_everything_else_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    live ──|  away, and nothing is kept for so long |── live        the beginning of that time is nobody's any more
+           ╌╌╌ lost ╌╌╌ fetched ──────────────────────
+    """
+    for room in (holes, joiner):
+        monkeypatch.setattr(room, "CONFIRM_S", 1.0)
+    monkeypatch.setattr(holes, "NOTHING_TRIES", 3)
+    voyage = Voyage(tmp_path / "data", seed=3, speed=20.0, archive_hours=0.05)
+    summary = voyage.sail([Fault(kind="maintenance", seconds=14.0)])
+
+    for pair in summary.live.pairs:
+        lost = voyage.lost[pair.exchange, pair.pair]
+        assert (len(lost) > 0, 0) == (pair.gaps_lost > 0, pair.gaps_open), f"{pair} {lost}"
+        assert lost or spelling(QUIET).of(pair.exchange) == pair.pair, f"{pair} lost nothing"
 
 
 def sail(seed: int, root: Path) -> Summary:

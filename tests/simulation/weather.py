@@ -7,42 +7,35 @@ system against failing sockets ─→ journal, store ─────────
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
 
-import numpy as np
+import msgspec
 
-from tickcast.candles.stage import Candles
+from tests.simulation.proof import LENGTHS, Lost, Proof
 from tickcast.clock import PacedClock, SystemClock
 from tickcast.config import Settings
-from tickcast.events import QUALITY, TRADES, Columns, Frame
-from tickcast.runners.datadir import STORE_FILE
 from tickcast.runners.exchange import ExchangeProcess
 from tickcast.runners.system import Options, Summary, System
-from tickcast.runners.trades import stored_trades
 from tickcast.runners.verify import verify
 from tickcast.sources.simulated.exchange.faults.kinds import Fault, lines_of
 from tickcast.sources.simulated.exchange.names import spelling
 from tickcast.sources.simulated.exchange.settings import ExchangeSettings, Limits
 from tickcast.sources.simulated.settings import MarketSettings, PairSettings, pairs_named
-from tickcast.store.duckdb import DuckStore
 
 VENUES = ("binance", "coinbase", "kraken")
 BUSY, QUIET = "BTCUSDT", "LTCUSDT"
 START_MS = 1_735_689_600_000
 HISTORY_MS = 20 * 60_000
-TRUTH = ("open", "high", "low", "close", "volume", "quote_volume", "buy_volume", "trade_count")
-LENGTHS = (1, 60)
 PATIENCE_S = 90.0
 """How long a system may take to be whole again after a fault has passed."""
+FOREVER_H = 96.0
 FAST_REST = Limits(kraken_requests_per_s=50.0, kraken_requests_burst=50.0)
 """Kraken answers once a second; that is true, and would make each of these tests take minutes."""
 
 
 def market(seed: int) -> MarketSettings:
     """Two pairs that are always busy, and one that trades once in a while."""
-    import msgspec
-
     names = pairs_named([BUSY, "ETHUSDT", QUIET])
     quiet: PairSettings = msgspec.structs.replace(names[2], activity=0.02)
     return MarketSettings(seed=seed, start_ms=START_MS, pairs=(*names[:2], quiet), trades_per_second=3.0)
@@ -53,17 +46,23 @@ class Voyage:
 
     def __init__(
         self, root: Path, *, seed: int = 1, venues: Sequence[str] = VENUES, speed: float = 5.0, hold_ms: int = 3000,
-        client: str = "",
+        client: str = "", limits: Limits = FAST_REST, archive_hours: float = FOREVER_H,
+        made: MarketSettings | None = None,
     ) -> None:  # fmt: skip
         self.root, self.venues = root, tuple(venues)
         self.seed, self.speed, self.hold_ms, self.client = seed, speed, hold_ms, client
-        self.pairs = {venue: tuple(spelling(pair.name).of(venue) for pair in market(seed).pairs) for venue in venues}
-        self.log: list[str] = []
+        self.limits, self.archive_hours, self.market = limits, archive_hours, made or market(seed)
+        self.pairs = {venue: tuple(spelling(pair.name).of(venue) for pair in self.market.pairs) for venue in venues}
+        self.forgets = archive_hours < FOREVER_H
+        self.lost: dict[tuple[str, str], list[Lost]] = {}
+        """What nobody could have fetched any more, of an exchange that forgets."""
 
     def sail(self, *weathers: Sequence[Fault]) -> Summary:
         """Go live, meet each weather in turn, be whole again after each, and stop."""
         live_ms = START_MS + HISTORY_MS
-        settings = ExchangeSettings(market(self.seed), live_from_ms=live_ms, speed=self.speed, limits=FAST_REST)
+        settings = ExchangeSettings(
+            self.market, live_from_ms=live_ms, speed=self.speed, limits=self.limits, archive_hours=self.archive_hours
+        )
         with ExchangeProcess(settings) as exchange:
             self.exchange = exchange
             clock = PacedClock(SystemClock())
@@ -126,91 +125,23 @@ class Voyage:
         wanted = [f"{venue}:{pair}" for venue in self.venues for pair in self.pairs[venue]]
         return all(lows.get(key, 0) > since_ms + 1000 for key in wanted)
 
-    # ---- what must be true afterwards
-
     def _check(self) -> None:
         """Every stored trade is the market's, each once; every candle is an undisturbed run's; verify holds."""
-        stored: dict[tuple[str, str], list[Columns]] = {}
-        for frame in stored_trades(self.root):
-            stored.setdefault((frame.exchange, frame.pair), []).append(frame.columns)
-        store = DuckStore(self.root / STORE_FILE, read_only=True)
-        try:
+        with self._truth() as truth:
             for venue in self.venues:
                 for pair in self.pairs[venue]:
-                    ids = _ids(stored.get((venue, pair), []))
-                    truth = self.exchange.truth(venue, pair)
-                    _same_trades(f"{venue}:{pair}", ids, truth)
-                    _same_candles(f"{venue}:{pair}", store, (venue, pair), truth, int(ids[0]))
-        finally:
-            store.close()
+                    proof = Proof(self.root, venue, pair, truth.truth(venue, pair))
+                    self.lost[venue, pair] = proof.trades(may_lack=self.forgets)
+                    proof.candles()
         verdict = verify(self.root)
         assert verdict.holds, verdict.sentence
 
-
-def _ids(parts: list[Columns]) -> Any:
-    spans = [
-        (first, last)
-        for part in parts
-        for first, last in zip(part["first_id"].tolist(), part["trade_id"].tolist(), strict=True)
-    ]
-    found = np.array([one for first, last in spans for one in range(first, last + 1)], dtype=np.int64)
-    assert len(found) == len(np.unique(found)), "a trade was stored twice"
-    return np.sort(found)
-
-
-def _same_trades(key: str, ids: Any, truth: dict[str, list[Any]]) -> None:
-    known = np.array(truth["trade_id"], dtype=np.int64)
-    assert len(ids), key
-    expected = known[(known >= ids[0]) & (known <= ids[-1])]
-    missing = np.setdiff1d(expected, ids)
-    assert np.array_equal(expected, ids), f"{key}: {len(missing)} of {len(expected)} trades are missing: {missing[:9]}"
-
-
-def _same_candles(key: str, store: DuckStore, where: tuple[str, str], truth: dict[str, Any], first_id: int) -> None:
-    """All windows that were stored, against the fold of the truth from the first stored trade on."""
-    rows = {name: np.array(truth[name]) for name in ("trade_id", "first_id", "price", "quantity", "timestamp_ms")}
-    rows["is_buyer_maker"] = np.array(truth["is_buyer_maker"], dtype=np.bool_)
-    kept = rows["trade_id"] >= first_id
-    columns: Columns = TRADES.rows([{}] * int(kept.sum())) | {name: column[kept] for name, column in rows.items()}
-    stage = Candles(_flow())
-    since_ms = int(columns["timestamp_ms"][0]) // 60_000 * 60_000
-    low_ms = int(columns["timestamp_ms"][-1])
-    whole = Frame("trades", *where, low_ms, columns, whole_from_ms=since_ms)
-    expected = {_window(row): row for row in _rows(stage.step(stage.new(), whole)[0].columns)}
-    found = {
-        _window(row): row
-        for columns in store.rows("candles", exchange=where[0], pair=where[1])
-        for row in _rows(columns)
-    }
-    compared = expected.keys() & found.keys()
-    assert len(compared) > 60, key
-    first = min(start for seconds, start in expected if seconds == 1)
-    last = max(start for seconds, start in found if seconds == 1)
-    gaps = [start for start in range(first, last, 1000) if (1, start) not in found]
-    assert not gaps, f"{key}: windows are missing: {gaps[:5]} of {first} to {last}"
-    for window in sorted(compared):
-        left, right = expected[window], found[window]
-        assert [left[name] for name in TRUTH] == [right[name] for name in TRUTH], f"{key} {window}: {left} {right}"
-        if window[1] > since_ms + 60_000:
-            assert QUALITY[right["quality"]] != "partial", f"{key} {window}: {right}"
-
-
-def _flow() -> Any:
-    from tickcast.config import FlowSettings
-
-    return FlowSettings(candle_seconds=LENGTHS)
-
-
-def _window(row: dict[str, Any]) -> tuple[int, int]:
-    return int(row["candle_seconds"]), int(row["window_start_ms"])
-
-
-def _rows(columns: Columns) -> list[dict[str, Any]]:
-    return [{name: column[k].item() for name, column in columns.items()} for k in range(len(columns["revision"]))]
-
-
-class Met(NamedTuple):
-    """One fault alone, and how it is called in a test's name."""
-
-    fault: Fault
-    name: str
+    @contextmanager
+    def _truth(self) -> Iterator[ExchangeProcess]:
+        """Who knows all that happened: the exchange, or one that does not forget."""
+        if not self.forgets:
+            yield self.exchange
+            return
+        now_ms = int(self.exchange.ask("/status")["now_ms"])
+        with ExchangeProcess(ExchangeSettings(self.market, live_from_ms=now_ms)) as other:
+            yield other
