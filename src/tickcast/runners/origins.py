@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 BANS_FILE = "bans.json"
 CHECK = Patience(attempts=2, backoff_s=0.2, backoff_max_s=1.0, wait_max_s=5.0, timeout_s=5.0)
+CHECK_S = 15.0
+"""Lists of pairs are megabytes, so a page's patience is not enough; a start waits no longer than this for them."""
 START = Patience(attempts=5, backoff_s=0.5, backoff_max_s=5.0, wait_max_s=120.0, timeout_s=15.0)
 """At a start somebody waits: what can not be had within a minute or two is left to the live feed's repairs."""
 LIVE_FILLS_MS = 3_600_000
@@ -96,9 +98,15 @@ class Origins:
         return told
 
     async def _listings(self, exchange: str) -> tuple[Listing, ...]:
+        """One that takes the question and says nothing must not keep a start waiting."""
         rest = self.rest(exchange, CHECK)
         try:
-            return await rest.listings()
+            async with asyncio.timeout(CHECK_S):
+                return await rest.listings()
+        except TimeoutError:
+            where = f"{exchange}/history"
+            what = f"{self.endpoints[exchange].rest} did not tell its pairs within {CHECK_S:g} s"
+            raise HistoryError(where, what, "they are taken on trust") from None
         finally:
             await rest.close()
 

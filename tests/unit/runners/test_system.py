@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from tickcast.clock import SystemClock
 from tickcast.config import Settings
 from tickcast.errors import ConfigError
 from tickcast.runners.exchange import ExchangeProcess
+from tickcast.runners.origins import Origins
 from tickcast.runners.system import Options, System
 from tickcast.sources.history.rest import Patience
 
@@ -146,6 +148,19 @@ def test_an_exchange_that_can_not_be_reached_is_said_and_read_once_it_is_there(t
         assert "dials again in" in reason["detail"]
     assert "ok" == health["status"]
     assert set(VENUES) == {one.exchange for one in summary.live.connections if one.state == "open"}
+
+
+def test_an_exchange_that_takes_the_question_and_says_nothing_does_not_keep_the_start_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tickcast.runners.origins.CHECK_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        address = f"http://127.0.0.1:{mute.getsockname()[1]}"
+        with closing(Origins(settings_for(tmp_path, address, VENUES), SystemClock())) as origins:
+            said = origins.check()
+
+    assert 3 == len(said)
+    assert all("did not tell its pairs within 0.2 s; they are taken on trust" in one for one in said)
 
 
 def test_an_exchange_that_dies_and_comes_back_is_repaired_and_dialled_in_between_within_its_limits(
