@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from tickcast.clock import NS_PER_MS, Clock
 from tickcast.config import Settings
 from tickcast.errors import StoreError
+from tickcast.runners.collecting import collected_rarely
 from tickcast.runners.embedded import Embedded
 from tickcast.runners.health import LIVE, Watch
 from tickcast.runners.origins import Origins
@@ -27,6 +29,9 @@ from tickcast.store.contract import KINDS
 from tickcast.store.duckdb import DuckStore
 from tickcast.store.results import store_digest
 from tickcast.store.service import QueryServer
+
+if TYPE_CHECKING:
+    from tickcast.sources.live.feed import LiveFeed
 
 POLL_S = 0.05
 
@@ -198,17 +203,21 @@ class System:
         self.live_since_s = self.clock.monotonic_s()
         self._enter(LIVE)
         try:
-            while not self._stopping.asked and not all(feed.ended for feed in feeds):
-                self._pump(feeds)
-                if live is not None:
-                    self.watch.notes += live.notes()
-                if self.options.seconds is not None and self.live_s() >= self.options.seconds:
-                    break
+            with collected_rarely():
+                self._pump_live(feeds, live)
         finally:
             self.live = self.watch.look().live or LiveStatus()
             self.watch.live = None
             for feed in feeds:
                 feed.close()
+
+    def _pump_live(self, feeds: Sequence[Feed], live: LiveFeed | None) -> None:
+        while not self._stopping.asked and not all(feed.ended for feed in feeds):
+            self._pump(feeds)
+            if live is not None:
+                self.watch.notes += live.notes()
+            if self.options.seconds is not None and self.live_s() >= self.options.seconds:
+                break
 
     def live_s(self) -> float:
         """Seconds since it went live."""
