@@ -307,7 +307,8 @@ def client_ccxt(url: str, count: int = PEER_MESSAGES) -> float:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         for client in made.clients.values():
-            client.connection._conn.transport.abort()  # the venue talks on, and would be listened to until it stops
+            if client.connection is not None:  # the venue talks on, and would be listened to until it stops
+                client.connection._conn.transport.abort()
         await made.close()
         return spent / came
 

@@ -41,7 +41,8 @@ def shortened(words: list[str], venues: str) -> list[str]:
     if words[0] == "demo":
         return [*words, "--seconds", "2", "--speed", "30", "--port", "0"]
     if words[0] == "up":
-        return [*words, "--seconds", "2", "--port", "0", "--endpoints", venues]
+        # of five minutes Kraken keeps candles enough: of one it would be trades, a page a second
+        return [*words, "--seconds", "2", "--port", "0", "--candle-seconds", "300", "--endpoints", venues]
     if words[0] == "backfill":
         return [*words, "--endpoints", venues]
     return words
