@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-import tickcast.runners.system  # noqa: F401 - its kernels
+import tickcast.runners.system
 import tickcast.sources.binance_scan  # noqa: F401 - its kernels
 from tests.unit.runners.home import NAMES, PATIENCE_S, VENUES, check_whole, flags_for, here_and_now, now_s, settings_for
 from tickcast.clock import SystemClock
@@ -25,7 +25,7 @@ from tickcast.runners.exchange import ExchangeProcess
 from tickcast.sources.simulated.exchange.faults.kinds import lines_of
 from tickcast.store.client import QueryClient
 
-SHOTS = 6
+SHOTS = 4
 STORM_S = 12.0
 KEPT = (21,)
 """Seeds that are shot at each time; those that once failed are named here with what they found."""
