@@ -19,6 +19,8 @@ from tickcast.sources.simulated.settings import MarketSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("README.md",)
+FIVE_MINUTES = ("--candle-seconds", "300")
+"""Of such candles Kraken keeps enough: of one minute it would have to be trades, a page a second."""
 FENCE = re.compile(r"```(?:sh|console)\n(.*?)```", re.DOTALL)
 
 
@@ -41,10 +43,9 @@ def shortened(words: list[str], venues: str) -> list[str]:
     if words[0] == "demo":
         return [*words, "--seconds", "2", "--speed", "30", "--port", "0"]
     if words[0] == "up":
-        # of five minutes Kraken keeps candles enough: of one it would be trades, a page a second
-        return [*words, "--seconds", "2", "--port", "0", "--candle-seconds", "300", "--endpoints", venues]
+        return [*words, "--seconds", "2", "--port", "0", *FIVE_MINUTES, "--endpoints", venues]
     if words[0] == "backfill":
-        return [*words, "--endpoints", venues]
+        return [*words, *FIVE_MINUTES, "--endpoints", venues]
     return words
 
 
