@@ -56,7 +56,7 @@ class Part(NamedTuple):
     rows: Columns
     """What the pages say (events.TRADES or events.CANDLES), new rows only, ascending."""
     reached_end: bool
-    """Nothing newer was there when this was asked."""
+    """Nothing newer was there when this was asked, of a venue that still had the last trade that is known."""
     fetched_ms: int = 0
 
 

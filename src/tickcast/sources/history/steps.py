@@ -55,6 +55,8 @@ class Seam:
         """Of the last trade that is known; -1: none."""
         self.gone: tuple[int, int] | None = None
         """The first hole of the page that was believed last."""
+        self.sure = True
+        """False after a page that ends before the trade that is known: who has forgotten it may have forgotten more."""
         self._shown = last_id < 0  # the first page begins at the known trade's time, so it must show it
         self._doubted: set[tuple[int, int]] = set()  # of this page
         self._hole_after, self._hole_seen = -1, 0  # a hole right after this trade, and how often it was seen
@@ -73,6 +75,7 @@ class Seam:
         if doubt is not None and not self._asked_again(doubt, rows):
             return False
         self.gone = doubt if doubt not in (_CUT, _NOT_SHOWN) else None
+        self.sure = doubt != _NOT_SHOWN and (self.sure or len(rows["trade_id"]) > 0)
         self._doubted.clear()
         self._shown = True
         return True
@@ -172,7 +175,8 @@ class TradesSteps:
             fresh = some(fresh, fresh["timestamp_ms"] < to_ms)  # the page may know of more than was asked for
         self.done = self.done or reached_end
         from_ms, self.from_ms = self.from_ms, max(to_ms, self.from_ms)
-        return Part(TRADES.name, self.pair, 0, from_ms, self.from_ms, pages, fresh, reached_end)
+        proves = reached_end and self.seam.sure
+        return Part(TRADES.name, self.pair, 0, from_ms, self.from_ms, pages, fresh, proves)
 
     def _crowd(self, raw: bytes, rows: Columns) -> bool:
         """Keep a full page of one millisecond for the Part that tells all of it; False: it is too long for that."""

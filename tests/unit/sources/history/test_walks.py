@@ -127,6 +127,16 @@ def test_nothing_new_proves_quiet_up_to_the_moment_of_asking(case: Case) -> None
 
 
 @each_venue
+def test_a_venue_that_has_forgotten_even_the_known_trade_proves_no_quiet(case: Case) -> None:
+    rows = rows_of(case, 1, 9)
+    venue = case.venue([], rows[-1].ms + 200_000)
+
+    parts = drive(case.walk(PAIR, After(rows[-1].ms, rows[-1].last)), venue)
+
+    assert not any(part.reached_end for part in parts)
+
+
+@each_venue
 def test_trades_that_the_venue_has_lost_are_asked_for_twice_and_named(case: Case) -> None:
     rows = rows_of(case, 3, 30)
     gone = rows[10:14]
