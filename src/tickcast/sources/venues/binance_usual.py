@@ -180,7 +180,7 @@ class Usual:
         if lines != len(raws):  # one has a line break in it: which is which can not be told
             return []
         self._count = lines
-        return self._met.tolist()
+        return self._met.tolist()  # type: ignore[no-any-return]
 
     def follow(self, at: int, nexts: Sequence[int]) -> tuple[int, int]:
         """From message `at` on, as far as all is usual: (the first that is not, the last time that a venue told).
