@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from tickcast.cli.common import add_json, add_settings, print_json, progress, say, settings_of, table
+from tickcast.cli.main import raise_if_stopped
 
 if TYPE_CHECKING:
     from tickcast.runners.backfill import BackfillRange
@@ -47,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
     with progress(f"fetching {args.what}", 1.0) as advance:
 
         def told(found: list[tuple[str, Progress]]) -> None:
+            raise_if_stopped()
             shares.update({(exchange, one.pair): one.done_share for exchange, one in found})
             advance(sum(shares.values()) / max(len(shares), 1))
 

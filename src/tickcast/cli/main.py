@@ -38,6 +38,15 @@ EPILOG = """examples:
   tickcast sql "SELECT * FROM latest_candles"     ask the store
 """
 
+STOPPED_BY: list[int] = []
+"""The signals that asked this command to end, where its runner did not take them."""
+
+
+def raise_if_stopped() -> None:
+    """For what a command is called back with: an import or a destructor may have swallowed what a signal raised."""
+    if STOPPED_BY:
+        raise KeyboardInterrupt
+
 
 def parser_for(argv: Sequence[str]) -> argparse.ArgumentParser:
     """The parser, with the flags of only that command which `argv` names."""
@@ -72,19 +81,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     words = list(sys.argv[1:] if argv is None else argv)
     name = next((word for word in words if word in COMMANDS), "")
-    stopped_by: list[int] = []
+    STOPPED_BY.clear()
     try:
-        with _stoppable(stopped_by):
+        with _stoppable(STOPPED_BY):
             args = parser_for(words).parse_args(words)
             return int(args.run(args))
     except BrokenPipeError:  # the reader of our output has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python still flushes at its end
         return 0
     except (KeyboardInterrupt, Exception) as error:
-        if stopped_by or isinstance(error, KeyboardInterrupt):
+        if STOPPED_BY or isinstance(error, KeyboardInterrupt):
             exec("")  # noqa: S102 - a compiler's own `exec` that was interrupted would end us as if by the signal
             print(f"tickcast {name}: stopped at your word; what was journaled is kept.", file=sys.stderr)
-            return 128 + (stopped_by or [signal.SIGINT])[0]
+            return 128 + (STOPPED_BY or [signal.SIGINT])[0]
         if isinstance(error, TickcastError):
             print(f"tickcast {name}: {error}", file=sys.stderr)
         elif isinstance(error, OSError):  # whatever no layer below has a better word for: no space, no right to write

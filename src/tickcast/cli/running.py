@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tickcast.cli.common import print_json, say
+from tickcast.cli.main import raise_if_stopped
 
 if TYPE_CHECKING:
     from tickcast.runners.system import System
@@ -17,9 +19,9 @@ def run_system(system: System, *, json: bool) -> int:
         from tickcast.cli.view import watching
 
         with watching() as show:
-            summary = system.run(show)
+            summary = system.run(_unless_stopped(show))
     else:
-        summary = system.run(_Lines())
+        summary = system.run(_unless_stopped(_Lines()))
     if json:
         print_json(summary)
     else:
@@ -27,6 +29,14 @@ def run_system(system: System, *, json: bool) -> int:
         digest = f", digest {summary.digest}" if summary.digest else ""
         print(f"{summary.messages:,} messages, {rows}; all kept in {summary.data_dir}{digest}")
     return 0
+
+
+def _unless_stopped(show: Callable[[System], None]) -> Callable[[System], None]:
+    def look(system: System) -> None:
+        raise_if_stopped()
+        show(system)
+
+    return look
 
 
 class _Lines:

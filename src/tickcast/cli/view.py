@@ -207,7 +207,7 @@ def _offset(one: ConnectionStatus) -> str:
     >>> _offset(ConnectionStatus("kraken", 1, "open", offset_ms=-1234.4))
     '-1,234 ms'
     """
-    return "-" if one.offset_ms is None else f"{one.offset_ms:+,.0f} ms"
+    return "-" if one.offset_ms is None else f"{round(one.offset_ms):+,} ms"
 
 
 def _line(text: str, width: int) -> Text:

@@ -59,7 +59,8 @@ class Backfill:
         settings, stopping = self.settings, Stopping()
         flow = msgspec.structs.replace(settings, pairs=())
         with closing(Origins(settings, self.clock)) as origins:
-            notes = origins.check()
+            with stopping.at_once():
+                notes = origins.check()
             with Embedded(flow, self.clock) as embedded:
                 with stopping.at_once():
                     embedded.warm_up()

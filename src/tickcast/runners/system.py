@@ -97,7 +97,8 @@ class System:
         """Check, compile, recover, catch up, go live, end cleanly; what is wrong is said before anything is made."""
         self._on_tick = on_tick
         with ExitStack() as held:
-            self._check(held)
+            with self._stopping.at_once():
+                self._check(held)
             with self.embedded as embedded, self._server() as server:
                 self.watch.address = f"http://{server.host}:{server.port}"
                 self._prepare(held)
