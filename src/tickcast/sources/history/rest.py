@@ -22,10 +22,15 @@ from tickcast.sources.history.contract import After, HistoryError, Part, Request
 from tickcast.sources.history.dialects import BULK_LIMIT, LIMITS, LongWalk, dialect_of
 from tickcast.sources.history.faults import BAN, BUSY, RATE, Fault, judge, refusal
 from tickcast.sources.history.http import Answer, Http, Unreached
+from tickcast.sources.history.leaps import Leaps
 from tickcast.sources.venues.contract import Endpoints, Listing
 
 TIME_STALE_S = 60.0
 NOTES_MAX = 100
+LEAPS_MAX = 8
+"""So often a walk sees to a leap of our clock and asks a page anew; one that never rests must end nothing."""
+LEAP_MS = 2000
+"""A venue may tell whole seconds only: less is no proof that our clock was set."""
 POLL_S = 0.1
 """How often one looks whether one's turn has come."""
 LISTINGS_TIMEOUT_S = 60.0
@@ -74,6 +79,8 @@ class RestHistory:
         self._notes: deque[str] = deque(maxlen=NOTES_MAX)
         self._offset_ms = 0
         self._known_at_s = float("-inf")
+        self._own_leaps = Leaps()
+        self._leaps_known = 0
 
     def trades(self, pair: str, after: After, until_ms: int = 0) -> AsyncGenerator[Part]:
         """All trades after that, oldest first, up to a time (0: to the newest there is)."""
@@ -169,10 +176,16 @@ class RestHistory:
     async def _walk(self, begin: Callable[[], LongWalk], pair: str) -> AsyncGenerator[Part]:
         await self._know_time()
         walk = begin()
-        failures = 0
+        failures = leapt = 0
         while (request := walk.request) is not None:
             await self._know_time()
+            leaps, offset_ms = self._leaps(), self._offset_ms
             answer, sent_ns = await self._page(request, pair, self.patience.timeout_s)
+            if self._leaps() != leaps and leapt < LEAPS_MAX:
+                leapt += 1
+                await self._know_time()
+                if abs(self._offset_ms - offset_ms) > LEAP_MS:
+                    continue  # what the venue's clock said when this was asked, nobody knows
             try:
                 part = walk.take(answer.body, sent_ns // NS_PER_MS + self._offset_ms)
             except HistoryError:
@@ -235,6 +248,14 @@ class RestHistory:
     def _venue_ms(self) -> int:
         return self.our_ms() + self._offset_ms
 
+    def _leaps(self) -> int:
+        """How often our own clock was set so far; what was known of the venue's beside it is void then."""
+        leaps = self._own_leaps.look(self.clock.now_ns(), self.clock.monotonic_s())
+        if leaps != self._leaps_known:
+            self._leaps_known, self._known_at_s = leaps, float("-inf")
+        return leaps
+
     async def _know_time(self) -> None:
+        self._leaps()
         if self.clock.monotonic_s() - self._known_at_s > TIME_STALE_S:
             await self.venue_time()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from aiohttp import web
 
 from tests.unit.sources.history.desk import QUICK, Desk, Fault, HurriedClock, refuse, say
 from tests.unit.sources.history.memory import (
@@ -22,6 +23,7 @@ from tests.unit.sources.history.memory import (
     ids,
     market,
 )
+from tickcast.clock import SystemClock
 from tickcast.sources.history import binance, coinbase, http, kraken
 from tickcast.sources.history.budget import Budgets
 from tickcast.sources.history.contract import After, HistoryError, Part
@@ -297,5 +299,36 @@ def test_a_walk_that_nobody_waits_for_any_more_lets_go_of_its_turn() -> None:
             await waiting
 
         assert not history.budget_of(binance.TIME)._patient
+
+    with_desk("binance", work)
+
+
+class SetClock(SystemClock):
+    """A clock that somebody sets."""
+
+    ahead_ns = 0
+
+    def now_ns(self) -> int:
+        return super().now_ns() + self.ahead_ns
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+def test_a_clock_of_ours_that_is_set_between_two_pages_moves_no_claim_of_what_is_whole(hours: int) -> None:
+    """The venue's time was learned before; an hour that nobody lived through must not be told as quiet."""
+
+    async def work(desk: Desk) -> None:
+        clock, rows = SetClock(), desk.venue.rows
+        desk.budgets = Budgets(clock)
+
+        async def set_meanwhile(request: web.Request) -> web.StreamResponse:
+            clock.ahead_ns = hours * 3_600_000_000_000
+            return web.Response(body=desk.answer(request), content_type="application/json")
+
+        desk.faults = [None, set_meanwhile]
+
+        parts = await fetch(desk.history(), rows)
+
+        assert [row.last for row in rows[6:]] == ids(parts)
+        assert rows[-1].ms <= parts[-1].to_ms <= desk.now_ms
 
     with_desk("binance", work)
