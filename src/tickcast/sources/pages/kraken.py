@@ -90,7 +90,7 @@ def opened(raw: bytes) -> Answer:
 def ends_at(raw: bytes) -> tuple[str, int]:
     """The cursor of a page of trades, and the time of its last row in microseconds; 0 where it has none.
 
-    >>> ends_at(b'{"error":[],"result":{"XBTUSD":[["1.5","2",1700000017.25,"b","l","",7]],"last":"1700000017250000001"}}')
+    >>> ends_at(b'{"error":[],"result":{"X":[["1.5","2",1700000017.25,"b","l","",7]],"last":"1700000017250000001"}}')
     ('1700000017250000001', 1700000017250000)
     """
     answer = opened(raw)
