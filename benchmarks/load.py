@@ -55,8 +55,8 @@ def serve(rate: float, times: float, after_s: float) -> None:
     import msgspec
 
     from tickcast.sources.simulated.exchange.exchange import Exchange
+    from tickcast.sources.simulated.exchange.making import Made, Squeezed
     from tickcast.sources.simulated.exchange.server import Server
-    from tickcast.sources.simulated.exchange.world import Made, Squeezed
     from tickcast.sources.simulated.market import Market
 
     class Bursts(Squeezed):

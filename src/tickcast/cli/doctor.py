@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tickcast.cli.common import add_json, add_settings, print_json, settings_of
+from tickcast.cli.finding import FAIL, OK, WARN, Finding
 
 if TYPE_CHECKING:
     from tickcast.clock import Clock
@@ -26,22 +27,12 @@ EPILOG = """examples:
   tickcast doctor --exchange binance
   tickcast doctor --data-dir tickcast-demo --offline --json
 """
-OK, WARN, FAIL = "ok", "warn", "fail"
 EXCHANGES = ("binance", "coinbase", "kraken")
 """Looked at where none is named."""
 DISK_FAIL_BYTES, DISK_WARN_BYTES = 200 << 20, 2 << 30
 CLOCK_SLACK_NS = 5_000_000_000
 NOT_BEFORE_NS = 1_735_689_600_000_000_000
 """2025-01-01: a clock that says less was never set."""
-
-
-class Finding(NamedTuple):
-    """One thing that was looked at."""
-
-    check: str
-    state: str
-    found: str
-    remedy: str = ""
 
 
 class Case(NamedTuple):

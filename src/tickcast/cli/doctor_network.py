@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from tickcast.cli.doctor import FAIL, OK, WARN, Finding
+from tickcast.cli.finding import FAIL, OK, WARN, Finding
 from tickcast.clock import NS_PER_MS, Clock
 from tickcast.errors import TickcastError
 from tickcast.sources.history.dialects import dialect_of

@@ -17,7 +17,7 @@ from aiohttp import web
 
 from tests.unit.sources.sockets.servers import certificate
 from tickcast.cli import doctor, doctor_network
-from tickcast.cli.doctor import Finding
+from tickcast.cli.finding import Finding
 from tickcast.clock import ManualClock, SystemClock
 from tickcast.config import Settings
 from tickcast.sources.sockets.resolving import Resolver

@@ -20,9 +20,9 @@ from tickcast.sources import own
 from tickcast.sources.contract import Message
 from tickcast.sources.history.bulk import BulkDays, DayMissing
 from tickcast.sources.history.contract import After, HistoryError, Part
+from tickcast.sources.history.parts import Gatherer
 from tickcast.sources.history.rest import RestHistory
 from tickcast.sources.history.steps import NotKept
-from tickcast.sources.live.parts import Gatherer
 
 PAIRS_AT_ONCE = 3
 WAITING_MAX = 4

@@ -93,7 +93,7 @@ class Exchange:
         self.delay_ms = 0.0
         """How late the last message that carries its time came, beyond what the clocks' bounds allow."""
         self._connect()
-        self.watch = Watch(self)
+        self.watch = Watch(self, market.history, tools.time)
 
     def _connect(self) -> None:
         market, tools = self.market, self.tools

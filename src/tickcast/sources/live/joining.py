@@ -8,7 +8,7 @@ import msgspec
 
 from tickcast.sources.contract import Message
 from tickcast.sources.history.contract import After, Part
-from tickcast.sources.live.parts import merged
+from tickcast.sources.history.parts import merged
 
 UNTOLD_MAX = 64
 """Of longer walks through nothing the beginning is not told; it stays in doubt, and is asked for as whole windows."""

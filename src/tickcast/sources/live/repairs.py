@@ -11,11 +11,11 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from tickcast.sources.history.contract import History, HistoryError, Part
+from tickcast.sources.history.parts import Gatherer
 from tickcast.sources.history.steps import NotKept
 from tickcast.sources.live.joining import Out, Want
 from tickcast.sources.live.lane import Lane
 from tickcast.sources.live.owntime import OwnTime
-from tickcast.sources.live.parts import Gatherer
 
 WALKS_MAX = 6
 """Walks at once, of one exchange."""

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
-from tickcast.sources.history.contract import HistoryError
+from tickcast.sources.history.contract import History, HistoryError
+from tickcast.sources.live.clocks import VenueClock
 from tickcast.sources.live.joining import Want
 from tickcast.sources.live.lane import Lane
-
-if TYPE_CHECKING:
-    from tickcast.sources.live.exchange import Exchange
+from tickcast.sources.live.owntime import OwnTime
+from tickcast.sources.live.repairs import Repairs
+from tickcast.sources.sockets.connection import Connection
 
 LOOK_S = 0.25
 """How often paces are looked at."""
@@ -38,12 +40,41 @@ TIME_AGAIN_S = 2.0
 """After a failure, or while it is in doubt; twice as long each time."""
 
 
+class Watched(Protocol):
+    """An exchange, as far as it is watched."""
+
+    clock: VenueClock
+    repairs: Repairs
+
+    @property
+    def lanes(self) -> Mapping[str, Lane]:
+        """Its pairs."""
+        ...
+
+    @property
+    def connections(self) -> Sequence[Connection]:
+        """Its connections; that of number n is at n - 1."""
+        ...
+
+    def subscribed(self, lane: Lane) -> None:
+        """The stream of a pair counts again."""
+        ...
+
+    def cut(self, lane: Lane) -> None:
+        """The stream of a pair counts no more."""
+        ...
+
+    def note(self, text: str, about: str = "") -> None:
+        """Something a reader should know."""
+        ...
+
+
 class Watch:
     """Watches one exchange."""
 
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
-        self._time, self._note = exchange.tools.time, exchange.note
+    def __init__(self, exchange: Watched, history: History, time: OwnTime) -> None:
+        self._exchange, self._history, self._time = exchange, history, time
+        self._note = exchange.note
         self._looked_s = self._asked_s = -math.inf
         self._restarted_s = -math.inf
         self._told: dict[Lane, tuple[int, int]] = {}
@@ -135,7 +166,7 @@ class Watch:
         exchange, wait_s = self._exchange, TIME_AGAIN_S
         while True:
             try:
-                told = await exchange.market.history.venue_time()
+                told = await self._history.venue_time()
             except HistoryError as exc:
                 self._note(f"could not be asked for its time: {exc}", "time")
                 wait_s = min(wait_s * 2, TIME_S)

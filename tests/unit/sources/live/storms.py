@@ -13,10 +13,10 @@ import msgspec
 from tickcast.events import TRADES
 from tickcast.sources.contract import Message
 from tickcast.sources.history.contract import After, Part
+from tickcast.sources.history.parts import Gatherer
 from tickcast.sources.live.contract import KnownTrades
 from tickcast.sources.live.joiner import Joiner
 from tickcast.sources.live.joining import Joined, Limits, Unseen, Want
-from tickcast.sources.live.parts import Gatherer
 from tickcast.sources.venues.contract import Span
 
 PAIR = "BTC/USD"

@@ -19,7 +19,7 @@ from tickcast.sources.contract import Event, Mapper, Quote, Trade
 from tickcast.sources.recorded import open_recording
 from tickcast.sources.registry import mapper_for
 from tickcast.sources.simulated import kernels as k
-from tickcast.sources.simulated.exchange.world import Made
+from tickcast.sources.simulated.exchange.making import Made
 from tickcast.sources.simulated.market import Pair
 from tickcast.sources.simulated.settings import Decimal
 from tickcast.sources.simulated.signal import plant

@@ -19,6 +19,7 @@ from tickcast.sources.simulated.exchange.faults.faults import Faults
 from tickcast.sources.simulated.exchange.faults.kinds import Fault
 from tickcast.sources.simulated.exchange.faults.storms import storm
 from tickcast.sources.simulated.exchange.hall import Hall
+from tickcast.sources.simulated.exchange.making import Source
 from tickcast.sources.simulated.exchange.rest.answers import Answer, Asked, one_template, written
 from tickcast.sources.simulated.exchange.rest.binance import BinanceRest
 from tickcast.sources.simulated.exchange.rest.bulk import Bulk
@@ -26,7 +27,7 @@ from tickcast.sources.simulated.exchange.rest.coinbase import CoinbaseRest
 from tickcast.sources.simulated.exchange.rest.kraken import KrakenRest
 from tickcast.sources.simulated.exchange.settings import ExchangeSettings, Limits
 from tickcast.sources.simulated.exchange.sockets.telling import BinanceTeller, CoinbaseTeller, KrakenTeller
-from tickcast.sources.simulated.exchange.world import Source, World
+from tickcast.sources.simulated.exchange.world import World
 
 
 class Desk(Protocol):

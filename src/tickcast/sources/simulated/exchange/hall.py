@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from tickcast.sources.simulated.exchange.limits import Window
 from tickcast.sources.simulated.exchange.settings import Limits
+from tickcast.sources.simulated.exchange.sockets.link import Link
+from tickcast.sources.simulated.exchange.sockets.tellers import Teller, Told
+from tickcast.sources.simulated.exchange.world import World
 
-if TYPE_CHECKING:
-    from tickcast.sources.simulated.exchange.sockets.link import Link
-    from tickcast.sources.simulated.exchange.sockets.session import Session
-    from tickcast.sources.simulated.exchange.sockets.tellers import Teller
-    from tickcast.sources.simulated.exchange.world import World
+
+class Guest(Protocol):
+    """A connection's session, as far as its hall and the faults know it."""
+
+    link: Link
+    opened_s: float
+
+    def tell(self, told: Told, real_s: float) -> None:
+        """Send what it wants of what is due."""
+        ...
+
+    def beat(self, real_s: float) -> None:
+        """Time has passed."""
+        ...
+
+    def stall(self, streams: list[int], stalled: bool) -> None:
+        """Stop telling some streams, or go on."""
+        ...
 
 
 class Bending(Protocol):
@@ -26,11 +42,11 @@ class Bending(Protocol):
         """Send these messages, bent."""
         ...
 
-    def revive(self, session: Session, streams: list[int]) -> None:
+    def revive(self, session: Guest, streams: list[int]) -> None:
         """These streams were subscribed anew on this connection."""
         ...
 
-    def entered(self, session: Session) -> None:
+    def entered(self, session: Guest) -> None:
         """A connection was opened."""
         ...
 
@@ -46,7 +62,7 @@ class Hall:
         self.venue, self.world, self.teller, self.limits, self.chance = venue, world, teller, limits, chance
         self.names = tuple(each.of(venue) for each in world.names)
         self.streams = {name: at for at, name in enumerate(self.names)}
-        self.sessions: list[Session] = []
+        self.sessions: list[Guest] = []
         self.faults: Bending | None = None
         self.wrong_us = 0
         """How wrong the clock is that its messages show."""
@@ -75,7 +91,7 @@ class Hall:
             if not session.link.closing and not session.link.muted:
                 session.beat(real_s)
 
-    def enter(self, session: Session) -> None:
+    def enter(self, session: Guest) -> None:
         """A session begins; what was before it is not told to it."""
         self.tick(self.world.now_us(), session.opened_s)
         self.sessions.append(session)
@@ -83,7 +99,7 @@ class Hall:
             self.faults.entered(session)
         self.opened += 1
 
-    def leave(self, session: Session) -> None:
+    def leave(self, session: Guest) -> None:
         """A session has ended."""
         self.sessions.remove(session)
         self.sent += session.link.messages

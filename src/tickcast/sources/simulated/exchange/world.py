@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from tickcast.clock import NS_PER_MS, Clock
 from tickcast.sources.simulated import kernels as k
 from tickcast.sources.simulated.exchange.archive import Archive, Span
+from tickcast.sources.simulated.exchange.making import Made, Simulated, Source, Squeezed
 from tickcast.sources.simulated.exchange.names import Spelling, spellings
 from tickcast.sources.simulated.exchange.settings import ExchangeSettings
-from tickcast.sources.simulated.market import Market, Pair
+from tickcast.sources.simulated.market import Market
 from tickcast.sources.simulated.settings import MINUTE_MS
 
 I8 = NDArray[np.int64]
@@ -36,66 +37,6 @@ class Happened(NamedTuple):
     """Of each row that is a trade, which aggregate of its pair it belongs to; 0 of quotes."""
     first: I8
     """Of each row that is a trade, the first id it covers."""
-
-
-class Made(NamedTuple):
-    """A block as it comes from its source."""
-
-    start_us: int
-    end_us: int
-    rows: I8
-    first: I8 | None = None
-    """The first id that each trade covers, where that is not its own."""
-
-
-class Source(Protocol):
-    """Where blocks come from: the simulated market, squeezed or not, or a capture."""
-
-    pairs: tuple[Pair, ...]
-    first_aggregates: tuple[int, ...]
-
-    def next(self) -> Made | None:
-        """The next block; None: there is none."""
-        ...
-
-
-class Simulated:
-    """The simulated market, a minute at a time."""
-
-    def __init__(self, market: Market) -> None:
-        self._market = market
-        self.pairs = market.pairs
-        self.first_aggregates = _first_aggregates(market)
-
-    def next(self) -> Made | None:
-        """The next minute."""
-        block = self._market.block()
-        return Made(block.start_ms * 1000, block.end_ms * 1000, block.rows)
-
-
-class Squeezed:
-    """A busy market in little time: each of its minutes is pressed into as long as `per_s` messages a second take."""
-
-    def __init__(self, market: Market, per_s: float, from_us: int) -> None:
-        self._market, self._per_s = market, per_s
-        self._at_us = from_us
-        self.pairs = market.pairs
-        self.first_aggregates = _first_aggregates(market)
-
-    def next(self) -> Made | None:
-        """The next minute, shorter; times stay in order and within it."""
-        block = self._market.block()
-        rows = block.rows
-        trades = rows[rows[:, k.KIND] == k.TRADE]
-        by_pair = trades[np.argsort(trades[:, k.PAIR], kind="stable")][:, [k.PAIR, k.TIME_US]]
-        orders = 1 + int(np.count_nonzero((by_pair[1:] != by_pair[:-1]).any(axis=1)))
-        messages = len(rows) - len(trades) + orders
-        start_us = self._at_us
-        span_us = max(int(1e6 * messages / self._per_s), 1000)
-        share = span_us / 60e6
-        rows[:, k.TIME_US] = start_us + ((rows[:, k.TIME_US] - block.start_ms * 1000) * share).astype(np.int64)
-        self._at_us += span_us
-        return Made(start_us, self._at_us, rows)
 
 
 class World:
@@ -201,10 +142,6 @@ class World:
         self.begun_us = max(self.begun_us, before_us)
         for archive in self.archives:
             archive.forget(before_us)
-
-
-def _first_aggregates(market: Market) -> tuple[int, ...]:
-    return tuple(1 + pair.first_trade_id // 3 for pair in market.settings.pairs)
 
 
 def _source(settings: ExchangeSettings, live_from_ms: int) -> Source:

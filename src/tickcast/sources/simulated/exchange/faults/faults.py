@@ -12,10 +12,9 @@ from tickcast.clock import Clock
 from tickcast.sources.simulated.exchange.faults.bending import VenueBending
 from tickcast.sources.simulated.exchange.faults.board import Board, Running, venues_of
 from tickcast.sources.simulated.exchange.faults.kinds import Fault
-from tickcast.sources.simulated.exchange.hall import Hall
+from tickcast.sources.simulated.exchange.hall import Guest, Hall
 from tickcast.sources.simulated.exchange.sockets.kraken import KrakenSession
 from tickcast.sources.simulated.exchange.sockets.link import Link
-from tickcast.sources.simulated.exchange.sockets.session import Session
 from tickcast.sources.simulated.exchange.world import World
 
 GOING_AWAY, RESTART = 1001, 1012
@@ -28,7 +27,7 @@ class VenueFaults(VenueBending):
         super().__init__(hall.venue, board, len(hall.names))
         self._hall = hall
 
-    def entered(self, session: Session) -> None:
+    def entered(self, session: Guest) -> None:
         """A connection was opened: what lasts, lasts for it too."""
         for found in self._board.of(self._venue, "stall"):
             if found.fault.usual("how") == "stubborn":
@@ -36,7 +35,7 @@ class VenueFaults(VenueBending):
         if any(True for _ in self._board.of(self._venue, "drip")):
             session.link.dripping = True
 
-    def revive(self, session: Session, streams: list[int]) -> None:
+    def revive(self, session: Guest, streams: list[int]) -> None:
         """Streams were subscribed anew: a gentle stall ends there."""
         session.stall(streams, False)
         self.entered(session)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.unit.sources.live.storms import Trade, part_of
 from tickcast.sources.history.contract import Part
-from tickcast.sources.live.parts import Gatherer, merged
+from tickcast.sources.history.parts import Gatherer, merged
 
 MINUTE_MS = 60_000
 
