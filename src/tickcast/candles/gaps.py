@@ -108,6 +108,9 @@ def go_blind(book: Book, since: int, until: int) -> None:
     if until <= since:
         return
     count = facts[BLIND_COUNT]
+    if count and not blinds[count - 1, CERTAIN] and blinds[count - 1, FROM] <= since <= blinds[count - 1, TO]:
+        blinds[count - 1, TO] = max(blinds[count - 1, TO], until)
+        return
     if count == BLINDS:
         blinds[1, FROM] = min(blinds[0, FROM], blinds[1, FROM])
         blinds[1, TO] = max(blinds[0, TO], blinds[1, TO])

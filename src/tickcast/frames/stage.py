@@ -33,12 +33,14 @@ TRADE_COLUMNS = tuple(TRADES.columns)
 class PairState:
     """What is known of one pair: its low, its best prices, a row that waits to be confirmed."""
 
-    __slots__ = ("ask", "bid", "blind_from_ms", "held", "low_ms", "witnesses")
+    __slots__ = ("ask", "bid", "blind_from_ms", "held", "low_ms", "unproven", "witnesses")
 
     def __init__(self) -> None:
         self.low_ms = 0
         self.bid = self.ask = math.nan
         self.blind_from_ms = 0
+        self.unproven = False
+        """A live feed said that it is blind: best prices may be as old as that, so only a trade or history ends it."""
         self.held: Row | None = None
         self.witnesses = 0
 
@@ -66,7 +68,7 @@ class Framer:
     """The first stage: keyed by exchange where all others are keyed by pair."""
 
     name = "frames"
-    version = 2
+    version = 3
 
     def __init__(self, settings: FlowSettings, pairs: tuple[str, ...] = ()) -> None:
         self.pairs = frozenset(pairs)
@@ -105,13 +107,14 @@ class Framer:
             pair = state.pairs[name] = PairState()
         blind_from_ms = pair.blind_from_ms
         if isinstance(told, Blind):
-            pair.blind_from_ms = min(blind_from_ms or told.from_ms, told.from_ms)
+            pair.blind_from_ms, pair.unproven = min(blind_from_ms or told.from_ms, told.from_ms), True
             return framed
         frame = told.frame
         if blind_from_ms and blind_from_ms < frame.whole_from_ms:
             frame.blind_from_ms = blind_from_ms
         if frame.low_ms >= pair.low_ms:
             pair.low_ms, pair.blind_from_ms = frame.low_ms, 0 if told.live else frame.low_ms
+            pair.unproven &= not told.live
         framed.frames.append(frame)
         return framed
 
@@ -252,12 +255,14 @@ class Framer:
             return
         cut = {name: trades[name][start:end] for name in TRADE_COLUMNS}
         framed.frames.append(Frame("trades", *key, low, cut, pair.blind_from_ms))
-        pair.low_ms, pair.blind_from_ms = low, 0
+        pair.low_ms = low
+        if end > start or not pair.unproven:
+            pair.blind_from_ms, pair.unproven = 0, False
 
     def snapshot(self, state: FramerState) -> bytes:
         """The state as bytes."""
         pairs = {
-            name: [p.low_ms, p.bid, p.ask, p.blind_from_ms, p.held, p.witnesses]
+            name: [p.low_ms, p.bid, p.ask, p.blind_from_ms, p.unproven, p.held, p.witnesses]
             for name, p in sorted(state.pairs.items())
         }
         return pack(
@@ -271,10 +276,10 @@ class Framer:
         parts = unpack(self.name, self.version, data)
         state = FramerState()
         state.rows, state.implausible, state.last_recv_ns = parts["rows"], parts["implausible"], parts["recv"]
-        for name, (low_ms, bid, ask, blind_from_ms, held, witnesses) in parts["pairs"].items():
+        for name, (low_ms, bid, ask, blind_from_ms, unproven, held, witnesses) in parts["pairs"].items():
             pair = state.pairs[name] = PairState()
             pair.low_ms, pair.bid, pair.ask, pair.blind_from_ms = low_ms, bid, ask, blind_from_ms
-            pair.held, pair.witnesses = held, witnesses
+            pair.unproven, pair.held, pair.witnesses = unproven, held, witnesses
         return state
 
     def counts(self, state: FramerState) -> dict[str, int]:

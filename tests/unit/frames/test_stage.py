@@ -16,7 +16,7 @@ from tickcast.config import FlowSettings
 from tickcast.events import TRADES, Frame
 from tickcast.frames import plausible, stage
 from tickcast.frames.stage import Framed, Framer, FramerState
-from tickcast.sources.contract import ALIVE, QUOTE, TRADE, MarketRows
+from tickcast.sources.contract import ALIVE, QUOTE, TRADE, Blind, MarketRows
 
 START_MS = 1_723_161_600_000
 DAY_MS = 86_400_000
@@ -202,6 +202,20 @@ def test_a_silence_of_the_recording_marks_the_next_frame_as_blind_from_before_it
     frames, _, _ = framed(before, after, forgetful=True)
 
     assert [0, START_MS + 5_000] == [frame.blind_from_ms for frame in frames]
+
+
+def test_where_a_feed_says_that_it_is_blind_best_prices_move_time_but_only_a_trade_ends_it() -> None:
+    """Best prices on subscribing are often from long before: what lies between them and now was not seen either."""
+    framer = Framer(FlowSettings(candle_seconds=(60,), grace_ms=1000))
+    state = framer.new()
+    framer.step(state, "x", market([trade(5_000)]))
+    framer.told(state, "x", Blind("A", START_MS + 6_000))
+    state = framer.restore(framer.snapshot(state))
+    priced = framer.step(state, "x", market([quote(1, 2) | {"at": 70_000}])).frames
+    later = framer.step(state, "x", market([quote(1, 2) | {"at": 140_000}, trade(150_000, 9)])).frames
+    after = framer.step(state, "x", market([trade(200_000, 10)])).frames
+
+    assert [START_MS + 6_000] * 3 + [0] == [frame.blind_from_ms for frame in (*priced, *later, *after)]
 
 
 def test_pairs_beyond_the_limit_go_to_quarantine_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
