@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from functools import cached_property
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -65,6 +67,39 @@ def test_what_the_venues_forgot_while_they_were_away_stays_partial_and_everythin
         lost = voyage.lost[pair.exchange, pair.pair]
         assert (len(lost) > 0, 0) == (pair.gaps_lost > 0, pair.gaps_open), f"{pair} {lost}"
         assert lost or spelling(QUIET).of(pair.exchange) == pair.pair, f"{pair} lost nothing"
+
+
+class Watched(Voyage):
+    """Notes how far each pair's time stood behind the market's, while a weather lasts."""
+
+    def look(self, market_ms: int, weather: int) -> None:
+        self.seen.append({key: market_ms - low_ms for key, low_ms in self.system.shown.lows.items()})
+        self.began_ms = self.began_ms or market_ms
+
+    began_ms = 0
+
+    @cached_property
+    def seen(self) -> list[dict[str, int]]:
+        return []
+
+
+def test_while_connections_are_dead_and_history_does_not_answer_no_candle_closes(tmp_path: Path) -> None:
+    """Half-open: nothing says that they are dead. Thirty seconds of the market later no pair's time has gone on."""
+    voyage = Watched(tmp_path / "data", speed=10.0)
+    voyage.sail([Fault(kind="half_open"), Fault(kind="refuse", seconds=4.0), Fault(kind="status", seconds=4.0)])
+
+    behind_ms = min(voyage.seen[-1].values())
+    assert behind_ms > 0.8 * 4_000 * voyage.speed, voyage.seen[-1]
+
+
+def test_in_calm_weather_a_quiet_pair_closes_its_candles_on_time(tmp_path: Path) -> None:
+    """Within seconds of the venue's own clock, whether it trades or not; a slow machine may be late once in a while."""
+    voyage = Watched(tmp_path / "data", speed=1.0)
+    voyage.sail([Fault(kind="checksum", seconds=15.0)])  # nobody asks for files of whole days
+
+    quiet = [f"{venue}:{spelling(QUIET).of(venue)}" for venue in voyage.venues]
+    usual_ms = {key: median(seen[key] for seen in voyage.seen) for key in quiet}
+    assert all(late_ms < 4_000 for late_ms in usual_ms.values()), usual_ms
 
 
 def sail(seed: int, root: Path) -> Summary:

@@ -57,6 +57,9 @@ class Voyage:
         self.lost: dict[tuple[str, str], list[Lost]] = {}
         """What nobody could have fetched any more, of an exchange that forgets."""
 
+    def look(self, market_ms: int, weather: int) -> None:
+        """Called with each look at the system while a weather lasts; for tests to watch."""
+
     def sail(self, *weathers: Sequence[Fault]) -> Summary:
         """Go live, meet each weather in turn, be whole again after each, and stop."""
         live_ms = START_MS + HISTORY_MS
@@ -95,11 +98,13 @@ class Voyage:
     def _course(self, weathers: Sequence[Sequence[Fault]]) -> Iterator[bool]:
         """What to do between two pumps: True is to go on."""
         yield from self._until(lambda: self._whole_again(0), "live")
-        for faults in weathers:
+        for number, faults in enumerate(weathers):
             self.exchange.inject(*faults)
             lasts_s = max(fault.after_s + fault.seconds for fault in faults) + 0.3
             over_s = self._now_s() + lasts_s
-            yield from self._until(lambda over_s=over_s: self._now_s() >= over_s, "over")  # type: ignore[misc]
+            while self._now_s() < over_s:
+                self.look(int(self.exchange.ask("/status")["now_ms"]), number)
+                yield True
             self.exchange.calm()
             market_ms = int(self.exchange.ask("/status")["now_ms"])
             said = lines_of(faults).decode().replace("\n", " ")
