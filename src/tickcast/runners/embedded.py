@@ -33,7 +33,12 @@ from tickcast.store.contract import Checkpoint
 from tickcast.store.duckdb import DuckStore
 
 PENDING_ROWS_MAX = 100_000
-"""Outputs that wait for a checkpoint; at this many a checkpoint is taken at once, whatever the time."""
+"""Outputs that wait for a checkpoint; at this many (see `ROWS_PATIENCE_S`) one is taken at once, whatever the time."""
+ROWS_PATIENCE_S = 4.0
+"""Where states are so big that checkpoints stand apart, more outputs may wait: so many times as many and one at most.
+
+Else a burst of trades would write all states again after each half a second of it.
+"""
 SNAPSHOT_BYTES_A_SECOND = 8 << 20
 """States of a day of one-second candles are megabytes: checkpoints stand as far apart as this rate of writing wants."""
 NOTES_MAX = 100
@@ -138,7 +143,8 @@ class Embedded:
         self.journal.maybe_sync()
         since_s = self.clock.monotonic_s() - self.committed_s
         due_s = max(self.settings.checkpoint_ms / 1000, self._pause_s)
-        if self._pending_rows >= PENDING_ROWS_MAX or since_s >= due_s:
+        rows_max = PENDING_ROWS_MAX * (1.0 + min(self._pause_s, ROWS_PATIENCE_S))
+        if self._pending_rows >= rows_max or since_s >= due_s:
             self.checkpoint()
         return came
 
