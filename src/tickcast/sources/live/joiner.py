@@ -222,7 +222,7 @@ class Joiner:
             filled = self.holes.judge(part, want.before, want.after.timestamp_ms, now_s)
             want.before = part
         self._note(filled)
-        live = part.reached_end and self.live and self._proves(want)
+        live = self.live and self._proves(want)
         return [Joined(part, live)] if filled.trades or filled.closed else []
 
     def satisfied(self, want: Want) -> bool:

@@ -369,8 +369,10 @@ def test_after_a_long_blindness_an_empty_answer_is_not_enough_for_windows_that_w
     again = wanted(joiner, 9.2)
 
     assert (True, After(0), 120_000) == (joiner.live, again.after, again.until_ms)
-    assert ["history 1..4"] == names(joiner.part(again, part_of(FIRST_FOUR, (0, 120_000), end=True), 9.3))
-    assert joiner.settled
+    (told,) = joiner.part(again, part_of(FIRST_FOUR, (0, 120_000), end=False), 9.3)
+    assert (["history 1..4"], True) == (names([told]), joiner.settled)
+    assert isinstance(told, Joined)
+    assert told.live  # it may end after all that was heard, but the stream that stands tells of what comes after it
 
 
 def test_after_a_long_blindness_a_trade_that_follows_is_not_enough_either() -> None:
