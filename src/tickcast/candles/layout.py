@@ -28,9 +28,10 @@ LOW, EVIDENCE, USED, POINTS, BLIND_COUNT = range(5)
 DUPLICATES, OVERLAPPING, LATE, TOO_LATE, RESTARTS, LOST_IDS = range(5, 11)
 PRICE_DIGITS, SIZE_DIGITS = 11, 12
 REBUILDS, OUTDATED_FROM, OUTDATED_TO = 13, 14, 15
-KEPT_FACTS = 16
-ISSUED, NEED, WHOLE_FROM, WHOLE_TO = range(16, 20)  # of one call, not of the state
-FACTS = 20
+TOLD_TO, TOLD_LAST, TOLD_ID, TOLD_PRICE = range(16, 20)  # of the last line of history: its end; its last trade
+KEPT_FACTS = 20
+ISSUED, NEED, WHOLE_FROM, WHOLE_TO = range(20, 24)  # of one call, not of the state
+FACTS = 24
 
 # of `spot`: one row a window
 START, OPEN_TS, OPEN_ID, CLOSE_TS, CLOSE_ID, COUNT, DAMAGED, REVISION, QUALITY, STALE = range(10)

@@ -3,6 +3,8 @@
     ring            |c|c|c|open|
     history   |-----|-----|        two windows before the ring are whole in it: they are folded apart, from nothing
 
+A line that goes on where the last one ended begins at that one's last price: its quiet first windows are flat.
+
 A late trade can change the last windows only; what was missing for longer comes back as history, which says from when
 to when it is all there is.
 """
@@ -14,18 +16,27 @@ from numpy.typing import NDArray
 
 from tickcast.candles.layout import (
     CHAIN,
+    CLOSE,
     CLOSED,
+    DAMAGED,
     DUPLICATES,
     EVIDENCE,
     HEAD,
     HEADER,
     LOW,
+    OPEN,
     OUTDATED_FROM,
     OUTDATED_TO,
     OVERLAPPING,
     REBUILDS,
+    REVISION,
     SLOTS,
     START,
+    TOLD_ID,
+    TOLD_LAST,
+    TOLD_PRICE,
+    TOLD_TO,
+    USED,
     WIDTH,
     Book,
 )
@@ -48,13 +59,17 @@ class Rebuilder:
         rows = {name: column[old] for name, column in frame.columns.items()}
         self.frame = Frame("trades", frame.exchange, frame.pair, self._until, rows, whole_from_ms=self._since)
         self._known_after = _refused(book) + len(frame)
+        self._before = _told_before(book, self._since)
+        _note_told(book, frame)
 
     def wanted(self, book: Book) -> bool:
         """Whether it holds windows that the ring does not, and tells something new of them."""
         since, until = book.facts[OUTDATED_FROM], book.facts[OUTDATED_TO]
         tells_news = _refused(book) < self._known_after or (since < self._until and self._since < until)
+        tells_news |= not len(self.frame) and self._since < self._evidence
+        starts = len(self.frame) > 0 or self._before is not None
         spans = [self._span(width) for width in self._floors]
-        if not (tells_news and len(self.frame) and any(first < last for first, last in spans)):
+        if not (tells_news and starts and any(first < last for first, last in spans)):
             return False
         if self._since <= since and until <= self._until:
             book.facts[OUTDATED_FROM] = book.facts[OUTDATED_TO] = 0
@@ -64,6 +79,20 @@ class Rebuilder:
         """From when to when windows of a length lie wholly in the history, and before the ring."""
         last = min(self._until, self._floors[width])
         return -(-self._since // width) * width, last - last % width
+
+    def begin(self, book: Book) -> None:
+        """A book that knows nothing begins where the line before this one ended, if there was one."""
+        if self._before is None:
+            return
+        time_ms, number, price = self._before
+        for spot, money in zip(book.spot, book.money, strict=True):
+            start = self._since - self._since % spot[HEADER, WIDTH]
+            spot[HEADER, CHAIN] = 1
+            spot[0, START], spot[0, REVISION], spot[0, DAMAGED] = start, -1, start < self._since
+            money[0, OPEN : CLOSE + 1] = price
+        book.facts[LOW] = book.facts[EVIDENCE] = self._since
+        if number >= 0:  # ids that do not go on from there are a hole
+            book.facts[USED], book.ids[0] = 1, (number, number, time_ms, time_ms)
 
     def chosen(self, book: Book, issued: Columns | None) -> Columns:
         """Of what the fold apart gave, the windows that the ring could not change, as repaired."""
@@ -81,6 +110,30 @@ class Rebuilder:
         never_issued = rows["window_end_ms"] <= self._evidence
         rows["quality"] = _labels(rows["quality"], never_issued)
         return rows
+
+
+def _told_before(book: Book, since_ms: int) -> tuple[int, int, float] | None:
+    """The last trade (time, id, price) of the line that this one goes on from; None: there was no such line."""
+    facts = book.facts
+    if not 0 < facts[TOLD_LAST] < since_ms <= facts[TOLD_TO]:
+        return None
+    price = facts[TOLD_PRICE : TOLD_PRICE + 1].view(np.float64)[0]
+    return int(facts[TOLD_LAST]), int(facts[TOLD_ID]), float(price)
+
+
+def _note_told(book: Book, frame: Frame) -> None:
+    """Where this line ends, and with which trade; a quiet one goes on with that of the line before, if it joins it."""
+    facts, rows = book.facts, frame.columns
+    times = rows["timestamp_ms"]
+    if len(times):
+        last = int(np.flatnonzero(times == times.max())[-1])
+        facts[TOLD_TO], facts[TOLD_LAST] = frame.low_ms, times[last]
+        facts[TOLD_ID] = rows["trade_id"].max() if rows["first_id"].min() >= 0 else -1
+        facts[TOLD_PRICE : TOLD_PRICE + 1] = rows["price"][last : last + 1].view(np.int64)
+    elif frame.whole_from_ms <= facts[TOLD_TO]:
+        facts[TOLD_TO] = max(int(facts[TOLD_TO]), frame.low_ms)
+    else:
+        facts[TOLD_TO] = facts[TOLD_LAST] = facts[TOLD_ID] = facts[TOLD_PRICE] = 0
 
 
 def _refused(book: Book) -> int:

@@ -84,7 +84,7 @@ class Candles:
     """
 
     name = "candles"
-    version = 2
+    version = 3
 
     def __init__(self, settings: FlowSettings) -> None:
         self.candle_seconds = settings.candle_seconds
@@ -101,7 +101,9 @@ class Candles:
         rebuilder = Rebuilder(state.book, frame) if frame.whole_from_ms else None
         parts = [self._fold(state, frame)]
         if rebuilder is not None and rebuilder.wanted(state.book):
-            parts.insert(0, rebuilder.chosen(state.book, self._fold(self.new(), rebuilder.frame)))
+            apart = self.new()
+            rebuilder.begin(apart.book)
+            parts.insert(0, rebuilder.chosen(state.book, self._fold(apart, rebuilder.frame)))
         issued = concat([part for part in parts if part is not None] or [CANDLES.empty()])
         if not len(issued["revision"]):
             return []

@@ -152,6 +152,49 @@ def test_a_window_that_history_tells_in_two_halves_is_rebuilt_when_one_tells_it_
     assert (2, 200.0, "repaired") == tuple(final[1][name] for name in ("trade_count", "close", "quality"))
 
 
+def test_history_older_than_all_joins_line_to_line_without_a_seam(run: Run) -> None:
+    """
+    0:00          10:00             20:00          30:00          live from 2000:00 on
+    | 1 ... 8     |     9 ... 14    |              |              lines begin with quiet minutes, one has nothing else
+    """
+    live = frame(*(trade(1000 + k, f"{2000 + k}:30") for k in range(50)), low="2050:00")
+    first = [trade(1 + k, f"{k}:30", price=100.0 + k) for k in range(8)]
+    second = [trade(9 + k, f"{14 + k}:30", price=200.0 + k) for k in range(6)]
+    lines = [
+        history(*first, since="0:00", until="10:00"),
+        history(*second, since="10:00", until="20:00"),
+        history(since="20:00", until="30:00"),
+    ]
+
+    rows = run(frame(low="1999:00"), live, *lines)
+
+    old = {minute(row)[0]: row for row in rows if row["window_start_ms"] < at("1000:00")}
+    assert list(range(30)) == sorted(old)
+    assert {107.0} == {old[k]["close"] for k in range(8, 14)}
+    assert {205.0} == {old[k]["close"] for k in range(19, 30)}
+    assert {"complete"} == {row["quality"] for row in old.values()}
+
+
+def test_a_trade_that_two_lines_of_history_lack_between_them_marks_what_it_may_have_changed(run: Run) -> None:
+    live = frame(*(trade(1000 + k, f"{2000 + k}:30") for k in range(50)), low="2050:00")
+    first, second = history(trade(1, "7:30"), since="0:00", until="10:00"), trade(3, "12:30")
+
+    rows = run(frame(low="1999:00"), live, first, history(second, since="10:00", until="14:00"))
+
+    old = {minute(row)[0]: row["quality"] for row in rows if row["window_start_ms"] < at("1000:00")}
+    assert {10: "partial", 11: "partial", 12: "partial", 13: "complete"} == {k: old[k] for k in range(10, 14)}
+
+
+def test_history_that_begins_apart_from_the_line_before_it_takes_no_price_from_there(run: Run) -> None:
+    live = frame(*(trade(1000 + k, f"{2000 + k}:30") for k in range(50)), low="2050:00")
+    apart = history(trade(9, "14:30"), since="11:00", until="20:00")
+
+    rows = run(frame(low="1999:00"), live, history(trade(1, "0:30"), since="0:00", until="10:00"), apart)
+
+    old = {minute(row)[0] for row in rows if row["window_start_ms"] < at("1000:00")}
+    assert {*range(10), *range(14, 20)} == old
+
+
 @settings(max_examples=120, deadline=None)
 @given(tapes(), st.data())
 def test_whatever_was_missed_the_candles_end_as_if_nothing_had_been(rows: list[Row], data: st.DataObject) -> None:
