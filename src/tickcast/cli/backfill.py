@@ -71,15 +71,17 @@ def range_of(args: argparse.Namespace, now_ms: int) -> BackfillRange:
     from tickcast.runners.backfill import BackfillRange
 
     if args.days is not None and args.since is not None:
-        raise ConfigError("days", "was given beside --from", "give one of them")
+        raise ConfigError("days", "was given beside --from, so nothing was fetched", "give one of them")
     if args.days is not None and not 0 < args.days <= 36_500:
-        raise ConfigError("days", f"was {args.days:g}", "give more than 0, for example 30")
+        raise ConfigError("days", f"was {args.days:g}, so nothing was fetched", "give more than 0, up to 36500")
     to_ms = min(_time_ms("to", args.until), now_ms) if args.until else now_ms
     days = 1.0 if args.days is None else args.days
     from_ms = _time_ms("from", args.since) if args.since else to_ms - round(days * DAY_MS)
     from_ms -= from_ms % 60_000  # whole minutes, so that candles are whole
     if from_ms >= to_ms:
-        raise ConfigError("from", f"lies at or after the end ({args.until or 'now'})", "give an earlier time")
+        raise ConfigError(
+            "from", f"lies at or after the end ({args.until or 'now'}), so nothing was fetched", "give an earlier time"
+        )
     return BackfillRange(args.what, from_ms, to_ms)
 
 

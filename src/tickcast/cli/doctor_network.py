@@ -236,9 +236,9 @@ async def _socket(look: Look) -> Finding:
     except SocketError as error:
         if error.status in REFUSED:
             return Finding(
-                check, FAIL, f"{error.where} {error.what}: so a country or an address is refused", THE_WAY_ROUND
+                check, FAIL, f"{error.where}: {error.what}, so a country or an address is refused", THE_WAY_ROUND
             )
-        return Finding(check, FAIL, f"{error.where} {error.what}", error.remedy)
+        return Finding(check, FAIL, f"{error.where}: {error.what}", error.remedy)
     took_ms = (look.clock.monotonic_s() - began_s) * 1000
     socket.close()
     with contextlib.suppress(TimeoutError):

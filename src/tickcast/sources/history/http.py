@@ -13,6 +13,7 @@ from urllib.parse import urljoin, urlsplit
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from tickcast.sources.sockets.failures import failed
 from tickcast.sources.sockets.resolving import Resolver
 
 BODY_MAX = 32 << 20
@@ -62,7 +63,7 @@ class Http:
         except TimeoutError:
             raise Unreached(f"no whole answer within {timeout_s:g} s") from None
         except (aiohttp.ClientError, OSError) as exc:
-            raise Unreached(_plain(exc)) from exc
+            raise Unreached(_plain(url, exc)) from exc
 
     async def download(self, url: str, file: IO[bytes], *, idle_s: float, size_max: int) -> Answer:
         """Fetch a file; it may take long, but must not stand still."""
@@ -83,7 +84,7 @@ class Http:
         except TimeoutError:
             raise Unreached(f"nothing came for {idle_s:g} s") from None
         except (aiohttp.ClientError, OSError) as exc:
-            raise Unreached(_plain(exc)) from exc
+            raise Unreached(_plain(url, exc)) from exc
 
     async def close(self) -> None:
         """Let go of all connections."""
@@ -133,6 +134,11 @@ class _Names(AbstractResolver):
         """Nothing is held."""
 
 
-def _plain(exc: Exception) -> str:
+def _plain(url: str, exc: Exception) -> str:
+    """Why there is no answer: in the words that sockets have for it, where it was never connected."""
+    if isinstance(exc, aiohttp.ClientConnectorCertificateError):
+        return failed(url, exc.certificate_error, 0.0).what
+    if isinstance(exc, aiohttp.ClientConnectorError):
+        return failed(url, exc.os_error, 0.0).what
     text = str(exc)
     return f"{type(exc).__name__}{': ' if text else ''}{text}"[:200]

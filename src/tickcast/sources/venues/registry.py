@@ -147,5 +147,10 @@ def _wrong(override: str, name: str, base: str) -> ConfigError:
         return ConfigError("endpoints", f"names an exchange {name!r}, so nothing was started", hint)
     if not base:
         return ConfigError("endpoints", f"{override!r} is no EXCHANGE=URL, so nothing was started", example)
-    what = f"{base!r} is not an address that begins with http:// or https:// and names a host"
+    if "@" in base:  # it may hold a password: not shown
+        what = f"the address of {name} holds a user or a password, which market data needs nowhere"
+    elif "?" in base or "#" in base:
+        what = f"{base!r} holds a question mark or a #, which no base may have"
+    else:
+        what = f"{base!r} is not an address that begins with http:// or https:// and names a host"
     return ConfigError("endpoints", f"{what}, so nothing was started", example)

@@ -99,8 +99,8 @@ def test_a_host_of_the_venue_itself_chooses_the_addresses_that_go_with_it(host: 
         (["binance=http://host:99999"], "is not an address"),
         (["binance=http://host:x"], "is not an address"),
         (["binance=http://[::1"], "is not an address"),
-        (["binance=http://me:secret@host"], "is not an address"),
-        (["binance=http://host/?a=b"], "is not an address"),
+        (["binance=http://me:secret@host"], "holds a user or a password"),
+        (["binance=http://host/?a=b"], "holds a question mark or a #"),
         (["binance=http://host/a b"], "is not an address"),
         (["binance=http://a", "binance=http://b"], "names binance twice"),
     ],
@@ -112,3 +112,4 @@ def test_a_bad_address_is_refused_whichever_venue_asks(venue: str, overrides: li
 
     assert what in str(caught.value)
     assert "so nothing was started" in str(caught.value)
+    assert "secret" not in str(caught.value)
