@@ -46,7 +46,13 @@ def rows(path: Path) -> list[dict[str, Any]]:
 def test_candles_become_indicators_and_features_in_four_files(tmp_path: Path, said: Any) -> None:
     answer = said(candle_file(tmp_path, candle_lines(30)), *MARKET, "--out", "out")
 
-    assert answer["counts"] == {"candles": 30, "technical_indicators": 30, "ticks_features": 0, "features": 30}
+    assert answer["counts"] == {
+        "candles": 30,
+        "technical_indicators": 30,
+        "ticks_features": 0,
+        "features": 30,
+        "fetched": 0,
+    }
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "candles.parquet", "features.parquet", "technical_indicators.parquet", "ticks_features.parquet",
     ]  # fmt: skip
