@@ -31,6 +31,8 @@ CONFIRM_S = 15.0
 TRIES_MAX = 200
 """With waits that double up to ten minutes, more than a day."""
 WAIT_MAX_S = 600.0
+APART_MS = 31 * 86_400_000
+"""Known trades further apart are of two recordings: nobody asked for years of trades between them (`backfill` does)."""
 
 
 class Hole(msgspec.Struct):

@@ -23,7 +23,7 @@ from tickcast.sources.contract import Message
 from tickcast.sources.history.contract import After, Part
 from tickcast.sources.live.contract import KnownTrades
 from tickcast.sources.live.held import NO_TRADE, Held, Waiting
-from tickcast.sources.live.holes import CONFIRM_S, Filled, Hole, Holes
+from tickcast.sources.live.holes import APART_MS, CONFIRM_S, Filled, Hole, Holes
 from tickcast.sources.live.joining import UNKNOWN, Counts, Joined, Limits, Out, Unseen, Want
 from tickcast.sources.venues.contract import Span
 
@@ -68,7 +68,7 @@ class Joiner:
 
     def _begin(self, known: KnownTrades, start_ms: int) -> None:
         for older, newer in zip(known.spans, known.spans[1:], strict=False):
-            if newer[0] > older[1] + 1:
+            if newer[0] > older[1] + 1 and newer[2] - older[3] <= APART_MS:
                 self._open_hole(older[1] + 1, newer[0] - 1, (older[3], newer[2]), 0.0)
         self.last_ms = known.reached_ms or start_ms
         if known.spans:

@@ -467,6 +467,16 @@ def test_holes_in_what_is_known_are_asked_for_again() -> None:
     assert (True, After(60_000), 180_000) == (joiner.live, want.after, want.until_ms)
 
 
+def test_what_lies_between_two_recordings_months_apart_was_never_wanted() -> None:
+    """Somebody fetched a week of two years ago: going live asks for no two years of trades."""
+    month_ms = 31 * 86_400_000
+    apart = Joiner(PAIR, KnownTrades(((1, 2, 500, 1000), (9_000_000, 9_000_009, 1001 + month_ms, 2000 + month_ms))))
+    near = Joiner(PAIR, KnownTrades(((1, 2, 500, 1000), (9_000_000, 9_000_009, 1000 + month_ms, 2000 + month_ms))))
+
+    assert [] == list(apart.holes)
+    assert [(3, 8_999_999)] == [(hole.first_id, hole.last_id) for hole in near.holes]
+
+
 def test_a_pair_never_seen_begins_with_its_first_trade() -> None:
     joiner = Joiner(PAIR)
     joiner.subscribed(0, 5000)
