@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from tickcast.cli.common import add_json, add_settings, print_json, progress, say, settings_of, table
+from tickcast.cli.common import NAMED_PAIRS, add_json, add_settings, print_json, progress, say, settings_of, table
 from tickcast.cli.main import raise_if_stopped
 
 if TYPE_CHECKING:
@@ -24,7 +24,9 @@ It can be stopped at any moment: the next start fetches only what is still missi
 def add(parser: argparse.ArgumentParser) -> None:
     """The command's flags."""
     parser.epilog = EPILOG
-    add_settings(parser, "exchange", "pairs", "data_dir", "candle_seconds", "indicators", "endpoints")
+    add_settings(
+        parser, "exchange", "pairs", "data_dir", "candle_seconds", "indicators", "endpoints", pairs=NAMED_PAIRS
+    )
     parser.add_argument("--days", type=float, metavar="N", help="the last N days (default: 1)")
     parser.add_argument("--from", dest="since", metavar="TIME", help="from then, UTC: 2026-01-31 or 2026-01-31T12:00")
     parser.add_argument("--to", dest="until", metavar="TIME", help="up to then, UTC (default: now)")

@@ -11,8 +11,13 @@ from typing import Any
 
 from tickcast.config import Settings, load
 
+ALL_PAIRS = "only these pairs, as the venue writes them (default: all)"
+NAMED_PAIRS = "which pairs, as the venue writes them, for example BTCUSDT or kraken:BTC/USD"
 
-def add_settings(parser: argparse.ArgumentParser, *names: str, data_dir: str = "tickcast-data") -> None:
+
+def add_settings(
+    parser: argparse.ArgumentParser, *names: str, data_dir: str = "tickcast-data", pairs: str = ALL_PAIRS
+) -> None:
     """Flags for settings, by their names in `tickcast.config.Settings`; one that is not given leaves the setting be."""
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: tickcast.toml if there)")
     helps = {
@@ -23,7 +28,7 @@ def add_settings(parser: argparse.ArgumentParser, *names: str, data_dir: str = "
         "history": ("WHAT", "what to fetch for those days: candles or trades (default: candles)"),
         "hold_ms": ("N", "how long live messages wait for a hole before them to be fetched (default: 3000)"),
         "ws_client": ("NAME", "picows or aiohttp (default: the faster one that is there)"),
-        "pairs": ("A,B", "only these pairs, as the venue writes them (default: all)"),
+        "pairs": ("A,B", pairs),
         "candle_seconds": ("S,S", "lengths of candles in seconds, for example 1,60,300 (default: 60)"),
         "indicators": ("A,B", "TA-Lib functions beside the default set, for example ADX:14,CCI:20"),
         "host": ("HOST", "address to listen on (default: 127.0.0.1)"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from tickcast.cli.common import add_json, add_settings, settings_of
+from tickcast.cli.common import NAMED_PAIRS, add_json, add_settings, settings_of
 from tickcast.cli.running import run_system
 
 EPILOG = """examples:
@@ -34,6 +34,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "ws_client",
         "host",
         "port",
+        pairs=NAMED_PAIRS,
     )
     parser.add_argument("--seconds", type=float, metavar="N", help="end after N live seconds (default: never)")
     add_json(parser)

@@ -52,7 +52,7 @@ def test_an_exchange_lives_through_a_storm_and_tells_the_truth_after_it(seed: in
                         await peer.send(said)
                     for _ in range(chance.randint(1, 30)):
                         await asyncio.wait_for(peer.socket.receive(), 0.05)
-            except (OSError, TimeoutError, Exception):  # noqa: BLE001 (whatever a storm does to a client)
+            except Exception:  # noqa: BLE001 (whatever a storm does to a client)
                 pass
             await asyncio.sleep(0)
 
