@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tickcast.cli import doctor
+from tickcast.cli.finding import Finding
 from tickcast.clock import ManualClock
 from tickcast.config import Settings
 from tickcast.journal.files import plain_path, sealed_path
@@ -152,7 +153,7 @@ def test_a_check_that_breaks_is_a_finding_and_the_others_still_run(
 
     findings = doctor.examine(case(tmp_path))
 
-    assert findings[0] == doctor.Finding(
+    assert findings[0] == Finding(
         "broken check", "fail", "could not be checked (RuntimeError: no such thing)", "report this"
     )
     assert findings[1].check == "disk"
