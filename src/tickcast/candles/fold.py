@@ -45,6 +45,7 @@ from tickcast.candles.sums import POWERS, digits_of, first_unfit, rescale
 from tickcast.candles.windows import (
     advance,
     carry_in,
+    complete,
     oldest,
     open_window,
     quiet_windows,
@@ -257,6 +258,7 @@ def fold(
             lifted_from, lifted_to = lift(book, whole_from_ms, low_ms)
             note_outdated(book, lifted_from, lifted_to - 1)
             for c in range(len(spot)):
+                complete(book, c, whole_from_ms, low_ms)
                 review(book, c, 0, 1, whole_from_ms, low_ms, out)
         facts[LOW] = low
         if facts[EVIDENCE] < 0 and low > 0:

@@ -36,6 +36,8 @@ FACTS = 24
 # of `spot`: one row a window
 START, OPEN_TS, OPEN_ID, CLOSE_TS, CLOSE_ID, COUNT, DAMAGED, REVISION, QUALITY, STALE = range(10)
 SPOT = 10
+UNWATCHED = 2
+"""Of DAMAGED: it began before anybody watched, which history can make good; 1 is for good."""
 HEADER = SLOTS  # the row behind the windows
 WIDTH, CHAIN, CLOSED, HEAD = range(4)
 

@@ -42,6 +42,7 @@ from tickcast.candles.layout import (
     STALE,
     START,
     TOO_LATE,
+    UNWATCHED,
     WHOLE_FROM,
     WHOLE_TO,
     WIDTH,
@@ -98,9 +99,19 @@ def open_window(book: Book, c: int, start: int, price: float) -> None:
         window[field] = 0
     for field in range(MONEY):
         money[field] = 0.0
-    window[START], window[REVISION], window[DAMAGED] = start, -1, start < book.facts[EVIDENCE]
+    window[START], window[REVISION], window[DAMAGED] = start, -1, UNWATCHED if start < book.facts[EVIDENCE] else 0
     money[OPEN], money[HIGH], money[LOWEST], money[CLOSE] = price, price, price, price
     header[CHAIN] = 1
+
+
+@kernel
+def complete(book: Book, c: int, since: int, until: int) -> None:
+    """History tells all of [since, until): a window in it whose beginning nobody watched lacks nothing any more."""
+    header = book.spot[c, HEADER]
+    for back in range(1, header[CLOSED] + 1):
+        window = book.spot[c, (header[HEAD] - back) % SLOTS]
+        if window[DAMAGED] == UNWATCHED and since <= window[START] and window[START] + header[WIDTH] <= until:
+            window[DAMAGED] = 0
 
 
 @inline

@@ -56,6 +56,14 @@ def test_history_before_the_first_live_trade_makes_the_first_candle_whole(run: R
     assert [(0, 0, "complete"), (1, 0, "complete")] == [minute(row) for row in rows]
 
 
+def test_history_that_comes_after_the_first_live_trade_makes_the_first_candle_whole_too(run: Run) -> None:
+    rows = run(frame(trade(2, "0:55"), low="3:00"), history(trade(1, "0:40"), since="0:00", until="2:00"))
+
+    assert [(0, 0, "partial"), (1, 0, "complete"), (2, 0, "complete")] == [minute(row) for row in rows[:3]]
+    assert [(0, 1, "repaired")] == [minute(row) for row in rows[3:]]
+    assert 2 == rows[3]["trade_count"]
+
+
 def test_empty_history_proves_that_a_blind_time_was_quiet(run: Run) -> None:
     """Nobody watched from 0:30 to 3:00, and the venue says that there was nothing to see."""
     seen = frame(trade(1, "0:20"), low="0:30")
