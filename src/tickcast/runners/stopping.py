@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -37,7 +38,7 @@ class Stopping:
     def at_once(self) -> Iterator[None]:
         """While this holds, signals raise as they did before; again and again, where a library swallows that.
 
-        A compiler calls back into Python and prints what is raised there instead of passing it on.
+        A compiler calls back into Python and prints what is raised there instead of passing it on: that is kept quiet.
         """
         over: list[bool] = []
         timers: list[threading.Timer] = []
@@ -54,7 +55,7 @@ class Stopping:
                 before[number](number, frame)
             raise KeyboardInterrupt
 
-        with _handled(dict.fromkeys(_NUMBERS, raise_it)):
+        with _handled(dict.fromkeys(_NUMBERS, raise_it)), _quiet():
             try:
                 yield
                 if self.asked:
@@ -64,6 +65,22 @@ class Stopping:
                 for timer in timers:
                     timer.cancel()
                     timer.join()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """What is raised again anyway is not printed where it is swallowed."""
+    before = sys.unraisablehook
+
+    def tell(told: sys.UnraisableHookArgs) -> None:
+        if not issubclass(told.exc_type, KeyboardInterrupt):
+            before(told)
+
+    sys.unraisablehook = tell
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 @contextmanager

@@ -43,7 +43,7 @@ def rows(path: Path) -> list[dict[str, Any]]:
     return listed
 
 
-def test_candles_become_indicators_and_features_in_four_files(tmp_path: Path, said: Any) -> None:
+def test_candles_become_indicators_and_features_in_a_file_a_table(tmp_path: Path, said: Any) -> None:
     answer = said(candle_file(tmp_path, candle_lines(30)), *MARKET, "--out", "out")
 
     assert answer["counts"] == {
@@ -54,7 +54,8 @@ def test_candles_become_indicators_and_features_in_four_files(tmp_path: Path, sa
         "fetched": 0,
     }
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        "candles.parquet", "features.parquet", "technical_indicators.parquet", "ticks_features.parquet",
+        "candles.parquet", "features.parquet", "fetched.parquet", "technical_indicators.parquet",
+        "ticks_features.parquet",
     ]  # fmt: skip
     candles = rows(tmp_path / "out" / "candles.parquet")
     assert [row["close"] for row in candles] == [101.0 + at for at in range(30)]

@@ -56,6 +56,18 @@ def test_swallowed_to_the_end_it_is_raised_at_the_end() -> None:
         signal.raise_signal(signal.SIGINT)
 
 
+def test_what_a_callback_swallows_is_not_printed_as_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    class Interrupted:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    stopping = Stopping()
+    with pytest.raises(KeyboardInterrupt), stopping.at_once():
+        Interrupted()
+
+    assert "" == capsys.readouterr().err
+
+
 def test_in_another_thread_signals_are_left_alone() -> None:
     stopping, before = Stopping(), signal.getsignal(signal.SIGINT)
     inside: list[object] = []
