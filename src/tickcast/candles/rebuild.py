@@ -112,6 +112,18 @@ class Rebuilder:
         return rows
 
 
+def start_anew(book: Book, frame: Frame) -> Frame | None:
+    """History of a pair whose time went on without any trade: windows begin with it. What to fold in behind it."""
+    facts = book.facts
+    low, evidence = int(facts[LOW]), int(facts[EVIDENCE])
+    if facts[USED] or not len(frame) or not 0 < frame.whole_from_ms < low:
+        return None
+    facts[LOW] = facts[EVIDENCE] = frame.whole_from_ms
+    blind_ms = frame.low_ms if frame.low_ms < evidence else 0
+    rest = {name: column[:0] for name, column in frame.columns.items()}
+    return Frame("trades", frame.exchange, frame.pair, low, rest, blind_ms)
+
+
 def _told_before(book: Book, since_ms: int) -> tuple[int, int, float] | None:
     """The last trade (time, id, price) of the line that this one goes on from; None: there was no such line."""
     facts = book.facts

@@ -44,7 +44,7 @@ from tickcast.candles.layout import (
     new_book,
     new_issue,
 )
-from tickcast.candles.rebuild import Rebuilder
+from tickcast.candles.rebuild import Rebuilder, start_anew
 from tickcast.config import FlowSettings
 from tickcast.errors import SnapshotError
 from tickcast.events import CANDLES, TRADES, Columns, Frame, concat
@@ -99,7 +99,10 @@ class Candles:
         History can be older than what the ring remembers: those windows are made anew from it, and come first.
         """
         rebuilder = Rebuilder(state.book, frame) if frame.whole_from_ms else None
+        before = start_anew(state.book, frame)
         parts = [self._fold(state, frame)]
+        if before is not None:
+            parts.append(self._fold(state, before))
         if rebuilder is not None and rebuilder.wanted(state.book):
             apart = self.new()
             rebuilder.begin(apart.book)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +21,7 @@ from tests.unit.candles.tape import (
 )
 from tests.unit.candles.test_properties import TRUTH, make, tapes
 from tickcast.candles.rebuild import REVISION_FROM
+from tickcast.candles.stage import Candles
 from tickcast.events import PARTIAL, QUALITY, TRADES, Frame
 
 MINUTE_MS = 60_000
@@ -62,6 +65,15 @@ def test_history_that_comes_after_the_first_live_trade_makes_the_first_candle_wh
     assert [(0, 0, "partial"), (1, 0, "complete"), (2, 0, "complete")] == [minute(row) for row in rows[:3]]
     assert [(0, 1, "repaired")] == [minute(row) for row in rows[3:]]
     assert 2 == rows[3]["trade_count"]
+
+
+def test_history_of_a_pair_that_was_quiet_since_it_was_watched_begins_its_windows(run: Run) -> None:
+    """It was listened to from 9:00 on, and nothing came; all that it ever traded is older."""
+    told = history(trade(1, "0:30"), trade(2, "2:30"), since="0:00", until="9:00")
+
+    rows = run(frame(low="9:00"), frame(low="12:00"), told, frame(trade(3, "12:30"), low="13:00"))
+
+    assert [(k, 0, "complete") for k in range(13)] == [minute(row) for row in rows]
 
 
 def test_empty_history_proves_that_a_blind_time_was_quiet(run: Run) -> None:
@@ -201,6 +213,42 @@ def test_history_that_begins_apart_from_the_line_before_it_takes_no_price_from_t
 
     old = {minute(row)[0] for row in rows if row["window_start_ms"] < at("1000:00")}
     assert {*range(10), *range(14, 20)} == old
+
+
+FIVE_MS = 5 * MINUTE_MS
+
+
+def five() -> Candles:
+    return make((60, 300))
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.integers(0, 200 * MINUTE_MS - 1), min_size=5, max_size=50),
+    st.integers(60, 190),
+    st.sets(st.integers(1, 41), max_size=6),
+)
+def test_history_fetched_after_going_live_ends_as_if_it_had_come_first(
+    moments: list[int], live_from: int, cuts: set[int]
+) -> None:
+    """Lines of any whole five minutes; those that the ring holds, and those that it has forgotten."""
+    rows = [trade(100 + k, MIDNIGHT_MS + ms, price=100.0 + k % 7) for k, ms in enumerate(sorted(moments))]
+    end_ms, live_ms = MIDNIGHT_MS + 42 * FIVE_MS, MIDNIGHT_MS + live_from * MINUTE_MS
+    live = [row for row in rows if row["timestamp_ms"] >= live_ms]
+    bounds = [MIDNIGHT_MS + k * FIVE_MS for k in sorted({0, 42, *cuts})]
+    lines = [
+        history(*(row for row in rows if since <= row["timestamp_ms"] < until), since=since, until=until)
+        for since, until in pairwise(bounds)
+    ]
+
+    expected, _ = in_one_process(five, [frame(low=MIDNIGHT_MS), frame(*rows, low=end_ms)])
+    actual, _ = in_one_process(five, [frame(low=live_ms), frame(*live, low=end_ms), *lines])
+
+    final = {(row["candle_seconds"], row["window_start_ms"]): row for row in rows_of(joined(actual))}
+    for row in rows_of(joined(expected)):
+        found = final[row["candle_seconds"], row["window_start_ms"]]
+        assert all(row[name] == found[name] for name in TRUTH if name != "quality")
+        assert found["quality"] != PARTIAL
 
 
 @settings(max_examples=120, deadline=None)
