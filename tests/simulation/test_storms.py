@@ -1,13 +1,11 @@
 """Whatever the venues' sockets and REST do, what is stored in the end is what was traded, and it is proven.
 
 Each fault alone, on the three venues at once, one after the other in one run; then storms of many at once from a seed.
-A storm that failed once is kept by its seed. To look for more: `python -m tests.simulation.test_storms 100 120`.
+Longer and stranger ones are looked for by hand (`hunt.py`, which also keeps what they found).
 """
 
 from __future__ import annotations
 
-import sys
-import tempfile
 from functools import cached_property
 from pathlib import Path
 from statistics import median
@@ -23,10 +21,10 @@ from tickcast.sources.simulated.exchange.names import spelling
 
 ELSEWHERE = {"tls", "checksum"}
 """Handshakes are broken in tests of the sockets, files of whole days in tests of history."""
-SECONDS = 2.0
-STORM_S = 40.0
+SECONDS = 1.5
+STORM_S = 30.0
 KEPT = (7,)
-"""Seeds of storms to sail through each time; those that once failed are named here with what they found."""
+"""Seeds of storms to sail through each time."""
 
 
 def each_alone() -> list[list[Fault]]:
@@ -37,11 +35,12 @@ def each_alone() -> list[list[Fault]]:
     ]
 
 
-def test_after_each_fault_alone_every_venue_is_whole_again(tmp_path: Path) -> None:
-    summary = Voyage(tmp_path / "data").sail(*each_alone())
+@pytest.mark.parametrize("half", [0, 1], ids=("these", "those"))
+def test_after_each_fault_alone_every_venue_is_whole_again(half: int, tmp_path: Path) -> None:
+    summary = Voyage(tmp_path / "data").sail(*each_alone()[half::2])
 
     assert {"binance", "coinbase", "kraken"} == {one.exchange for one in summary.live.connections}
-    assert all(one.reconnects > 2 for one in summary.live.connections)
+    assert all(one.reconnects > 0 for one in summary.live.connections)
     assert all(pair.gaps_lost == 0 == pair.gaps_open for pair in summary.live.pairs)
 
 
@@ -60,8 +59,8 @@ def test_what_the_venues_forgot_while_they_were_away_stays_partial_and_everythin
     for room in (holes, joiner):
         monkeypatch.setattr(room, "CONFIRM_S", 1.0)
     monkeypatch.setattr(holes, "NOTHING_TRIES", 3)
-    voyage = Voyage(tmp_path / "data", seed=3, speed=20.0, archive_hours=0.05)
-    summary = voyage.sail([Fault(kind="maintenance", seconds=14.0)])
+    voyage = Voyage(tmp_path / "data", seed=3, speed=30.0, archive_hours=0.12)
+    summary = voyage.sail([Fault(kind="maintenance", seconds=18.0)])
 
     for pair in summary.live.pairs:
         lost = voyage.lost[pair.exchange, pair.pair]
@@ -72,11 +71,9 @@ def test_what_the_venues_forgot_while_they_were_away_stays_partial_and_everythin
 class Watched(Voyage):
     """Notes how far each pair's time stood behind the market's, while a weather lasts."""
 
-    def look(self, market_ms: int, weather: int) -> None:
+    def look(self) -> None:
+        market_ms = self.market_ms()
         self.seen.append({key: market_ms - low_ms for key, low_ms in self.system.shown.lows.items()})
-        self.began_ms = self.began_ms or market_ms
-
-    began_ms = 0
 
     @cached_property
     def seen(self) -> list[dict[str, int]]:
@@ -106,15 +103,3 @@ def sail(seed: int, root: Path) -> Summary:
     faults = storm(seed, STORM_S)
     print(f"storm {seed}: {lines_of(faults).decode()}")
     return Voyage(root / "data", seed=seed).sail(faults)
-
-
-if __name__ == "__main__":
-    for number in range(int(sys.argv[1]), int(sys.argv[2])):
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                found = sail(number, Path(folder))
-            except AssertionError as exc:
-                print(f"FAILED storm {number}: {exc}", flush=True)
-            else:
-                gaps = sum(pair.gaps_found for pair in found.live.pairs)
-                print(f"ok storm {number}: {found.messages} messages, {gaps} gaps", flush=True)
