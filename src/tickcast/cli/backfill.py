@@ -54,8 +54,8 @@ def run(args: argparse.Namespace) -> int:
             shares.update({(exchange, one.pair): one.done_share for exchange, one in found})
             advance(sum(shares.values()) / max(len(shares), 1))
 
-        summary = backfill.run(told)
-    for line in [*summary.notes, *summary.missing]:
+        summary = backfill.run(told, say)
+    for line in summary.missing:
         say(line)
     if args.json:
         print_json(summary)

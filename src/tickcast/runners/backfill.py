@@ -5,7 +5,7 @@ What was fetched already is a table of the store (`fetched`), so a second start 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 
 import msgspec
@@ -23,6 +23,8 @@ from tickcast.store.schema import quoted
 POLL_S = 0.1
 Advance = Callable[[list[tuple[str, Progress]]], None]
 SPANS_MAX = 1_000_000
+NOTES_MAX = 1000
+"""The summary names the last so many."""
 
 
 class BackfillRange(msgspec.Struct, frozen=True):
@@ -54,27 +56,34 @@ class Backfill:
     def __init__(self, settings: Settings, wanted: BackfillRange, clock: Clock) -> None:
         self.settings, self.wanted, self.clock = settings, wanted, clock
 
-    def run(self, advance: Advance = lambda progress: None) -> BackfillSummary:
-        """Fetch what is missing of the range; whatever ends it early, what came is kept."""
+    def run(
+        self, advance: Advance = lambda progress: None, tell: Callable[[str], None] = lambda note: None
+    ) -> BackfillSummary:
+        """Fetch what is missing of the range; whatever ends it early, what came is kept. Notes are told as they come.
+
+        An exchange that is away is asked for minutes: nobody should have to guess meanwhile why nothing happens.
+        """
         settings, stopping = self.settings, Stopping()
         flow = msgspec.structs.replace(settings, pairs=())
         with closing(Origins(settings, self.clock)) as origins:
             with stopping.at_once():
-                notes = origins.check()
+                notes = _Notes(tell)
+                notes += origins.check()
             with Embedded(flow, self.clock) as embedded:
                 with stopping.at_once():
                     embedded.warm_up()
                 with stopping.gently():
                     embedded.recover(lambda messages: _end_if(stopping))
                     embedded.status.rows.clear()
-                    summary = self._fetch(origins, embedded, stopping, advance)
+                    summary = self._fetch(origins, embedded, stopping, advance, notes)
                     embedded.checkpoint()
                     _end_if(stopping)
-            return msgspec.structs.replace(summary, notes=[*notes, *summary.notes])
+            return summary
 
-    def _fetch(self, origins: Origins, embedded: Embedded, stopping: Stopping, advance: Advance) -> BackfillSummary:
+    def _fetch(
+        self, origins: Origins, embedded: Embedded, stopping: Stopping, advance: Advance, notes: _Notes
+    ) -> BackfillSummary:
         rows: dict[str, int] = {}
-        notes: list[str] = []
         missing: list[str] = []
         for seconds in self.settings.candle_seconds if self.wanted.what == "candles" else (0,):
             for exchange in origins.endpoints:
@@ -82,6 +91,7 @@ class Backfill:
                     while not feed.ended and not stopping.asked:
                         embedded.pump([feed], POLL_S)
                         embedded.settle_when_full()
+                        notes += [*feed.notes(), *embedded.notes()]
                         advance([(feed.exchange, progress) for progress in feed.progress()])
                     for progress in feed.progress():
                         key = f"{feed.exchange}:{progress.pair}"
@@ -89,7 +99,7 @@ class Backfill:
                     notes += [*feed.notes(), *embedded.notes()]
                     missing += map(str, feed.errors)
         counts, quarantined = dict(embedded.status.rows), embedded.intake.quarantined()
-        return BackfillSummary(rows, counts, quarantined, missing, notes, str(self.settings.data_dir))
+        return BackfillSummary(rows, counts, quarantined, missing, notes.kept, str(self.settings.data_dir))
 
     def _feed(self, origins: Origins, store: DuckStore, exchange: str, seconds: int) -> BackfillFeed:
         pairs = origins.plan[exchange]
@@ -97,6 +107,21 @@ class Backfill:
         span = (self.wanted.from_ms, self.wanted.to_ms)
         wanted = Wanted(pairs, self.wanted.what, seconds, *span, fetched, origins.align_ms)
         return BackfillFeed(origins.rest(exchange, PATIENT), wanted, clock=self.clock, loop=origins.loop)
+
+
+class _Notes:
+    """What a reader should know: told at once, and kept for the summary."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self.kept: list[str] = []
+        self._tell = tell
+
+    def __iadd__(self, notes: Iterable[str]) -> _Notes:
+        for note in notes:
+            self.kept.append(note)
+            self._tell(note)
+        del self.kept[:-NOTES_MAX]
+        return self
 
 
 def _end_if(stopping: Stopping) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,14 @@ import pytest
 from tickcast.cli.main import main
 from tickcast.clock import SystemClock
 from tickcast.config import Settings
+from tickcast.runners import backfill as module
 from tickcast.runners.backfill import Backfill, BackfillRange, BackfillSummary
 from tickcast.runners.datadir import STORE_FILE
 from tickcast.runners.exchange import ExchangeProcess
 from tickcast.runners.trades import stored_trades
 from tickcast.runners.verify import verify
 from tickcast.sources.history.contract import HistoryError
+from tickcast.sources.history.rest import PATIENT
 from tickcast.sources.simulated.exchange.settings import UNLIMITED, ExchangeSettings
 from tickcast.sources.simulated.settings import MarketSettings, pairs_named
 from tickcast.store.duckdb import DuckStore
@@ -213,3 +216,25 @@ def _impatient() -> Any:
     from tickcast.sources.history.rest import PATIENT
 
     return PATIENT._replace(attempts=1, backoff_s=0.01)
+
+
+def test_an_exchange_that_is_away_is_told_of_while_it_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PATIENT", PATIENT._replace(attempts=2, backoff_s=0.01))
+    said: list[str] = []
+    asked_again: list[bool] = []
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        base = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        settings = Settings(data_dir=tmp_path, exchange="binance", pairs=("BTCUSDT",), endpoints=(f"binance={base}",))
+        wanted = BackfillRange("trades", START_MS, START_MS + MINUTE_MS)
+
+        summary = Backfill(settings, wanted, SystemClock()).run(
+            lambda progress: asked_again.append(any("it is asked again" in note for note in said)), said.append
+        )
+
+    assert said == summary.notes
+    assert "the pairs of binance could not be checked" in said[0]
+    assert asked_again[-1], said
+    assert 1 == len(summary.missing), summary.missing

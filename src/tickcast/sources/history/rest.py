@@ -147,6 +147,8 @@ class RestHistory:
         fault = Fault(BUSY, "")
         for attempt in range(self.patience.attempts):
             if attempt:
+                if attempt == 1 and fault.kind == BUSY and not self.patience.urgent:
+                    self.note(f"{self.exchange}: {base} gives no answer for {pair} ({fault.detail}); it is asked again")
                 await self._backoff(attempt)
             await self._turn(request)
             sent_ns = self.clock.now_ns()
