@@ -13,19 +13,29 @@ from tickcast.cli.view import picture, watching
 from tickcast.clock import SystemClock
 from tickcast.config import Settings
 from tickcast.runners.demo import Demo, DemoOptions
+from tickcast.runners.status import Shown
+from tickcast.runners.system import System
 
 TARGET = Path(__file__).parent / "demo.svg"
+SECONDS = 45.0
 
 
 def main() -> None:
-    """Run the demo for a while at sixty times real time, and keep the last frame of its view."""
+    """Run the demo for a while, and keep the last frame of its view while it was live."""
     console = Console(width=150, record=True, file=(Path(tempfile.mkdtemp()) / "screen").open("w"))
+    live: list[Shown] = []
+
+    def keep(system: System) -> None:
+        show(system)
+        if system.shown.phase == "live":
+            live[:] = [system.shown]
+
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(data_dir=Path(folder) / "tickcast-demo", port=0)
-        demo = Demo(settings, DemoOptions(seconds=60, speed=60), SystemClock())
+        demo = Demo(settings, DemoOptions(seconds=SECONDS), SystemClock())
         with watching(Console(width=150, file=console.file)) as show:
-            demo.run(show)
-        look = structs.replace(demo.shown, phase="live", address="http://127.0.0.1:8000", data_dir="tickcast-demo")
+            demo.run(keep)
+        look = structs.replace(live[0], address="http://127.0.0.1:8000", data_dir="tickcast-demo")
         console.print(picture(look))
     drawn = console.export_svg(title="uv run tickcast demo")
     TARGET.write_text(re.sub(r"@font-face \{.*?\}", "", drawn, flags=re.DOTALL), encoding="utf-8")  # no outside fonts
