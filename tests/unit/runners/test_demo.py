@@ -188,7 +188,7 @@ def test_a_recovery_can_be_stopped_and_loses_nothing(tmp_path: Path) -> None:
             demo.stop()
 
     with pytest.raises(Gone):
-        run(tmp_path, on_tick=die)
+        run(tmp_path, on_tick=die, seconds=None)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, on_tick=stop)
     summary = run(tmp_path)
