@@ -211,6 +211,9 @@ class System:
             self.watch.live = None
             for feed in feeds:
                 feed.close()
+        for feed in feeds:  # what waited for a hole, or came while it was told to end
+            while rest := feed.poll(0.0):
+                self.watch.messages += self.embedded.accept(rest)
 
     def _pump_live(self, feeds: Sequence[Feed], live: LiveFeed | None) -> None:
         while not self._stopping.asked and not all(feed.ended for feed in feeds):
