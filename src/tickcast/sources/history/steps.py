@@ -173,6 +173,8 @@ class TradesSteps:
         if self.until_ms and to_ms >= self.until_ms:
             to_ms, reached_end, self.done = self.until_ms, False, True
             fresh = some(fresh, fresh["timestamp_ms"] < to_ms)  # the page may know of more than was asked for
+            if self.seam.gone is not None and not np.any(fresh["trade_id"] > self.seam.gone[1]):
+                to_ms = int(fresh["timestamp_ms"][-1]) if len(fresh["timestamp_ms"]) else self.from_ms
         self.done = self.done or reached_end
         from_ms, self.from_ms = self.from_ms, max(to_ms, self.from_ms)
         proves = reached_end and self.seam.sure

@@ -136,6 +136,22 @@ def test_a_venue_that_has_forgotten_even_the_known_trade_proves_no_quiet(case: C
     assert not any(part.reached_end for part in parts)
 
 
+@pytest.mark.parametrize("case", [CASES[0], CASES[2]], ids=lambda case: case.exchange)
+def test_what_is_lost_beyond_the_end_that_was_asked_for_is_not_told_as_quiet(case: Case) -> None:
+    """
+    1 .. 10 ╌╌╌ lost ╌╌|╌╌ 21 ..        up to | only: who reads it must not take the time after 10 for quiet
+
+    Coinbase is asked for spans of time, and does not show what lies beyond their end.
+    """
+    rows = rows_of(case, 3, 30)
+    venue = case.venue(rows[:10] + rows[20:], rows[-1].ms + 90_000)
+
+    parts = drive(case.walk(PAIR, After(rows[0].ms, rows[0].last), rows[18].ms), venue)
+
+    assert [row.last for row in rows[1:10]] == ids(parts)
+    assert rows[9].ms >= parts[-1].to_ms
+
+
 @each_venue
 def test_trades_that_the_venue_has_lost_are_asked_for_twice_and_named(case: Case) -> None:
     rows = rows_of(case, 3, 30)
