@@ -49,7 +49,7 @@ def test_after_a_storm_everything_is_whole_again(seed: int, tmp_path: Path) -> N
     sail(seed, tmp_path)
 
 
-def test_what_the_venues_forgot_while_they_were_away_stays_partial_and_everything_else_is_whole(
+def test_what_the_venue_forgot_while_it_was_away_stays_partial_and_everything_else_is_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """
@@ -59,7 +59,7 @@ def test_what_the_venues_forgot_while_they_were_away_stays_partial_and_everythin
     for room in (holes, joiner):
         monkeypatch.setattr(room, "CONFIRM_S", 1.0)
     monkeypatch.setattr(holes, "NOTHING_TRIES", 3)
-    voyage = Voyage(tmp_path / "data", seed=3, speed=30.0, archive_hours=0.12)
+    voyage = Voyage(tmp_path / "data", seed=3, venues=("binance",), speed=30.0, archive_hours=0.12)
     summary = voyage.sail([Fault(kind="maintenance", seconds=18.0)])
 
     for pair in summary.live.pairs:
