@@ -58,7 +58,7 @@ def test_what_the_venue_forgot_while_it_was_away_stays_partial_and_everything_el
     """
     for room in (holes, joiner):
         monkeypatch.setattr(room, "CONFIRM_S", 1.0)
-    monkeypatch.setattr(holes, "NOTHING_TRIES", 3)
+    monkeypatch.setattr(holes, "NOTHING_TRIES", 2)
     voyage = Voyage(tmp_path / "data", seed=3, venues=("binance",), speed=30.0, archive_hours=0.12)
     summary = voyage.sail([Fault(kind="maintenance", seconds=18.0)])
 
@@ -92,7 +92,7 @@ def test_while_connections_are_dead_and_history_does_not_answer_no_candle_closes
 def test_in_calm_weather_a_quiet_pair_closes_its_candles_on_time(tmp_path: Path) -> None:
     """Within seconds of the venue's own clock, whether it trades or not; a slow machine may be late once in a while."""
     voyage = Watched(tmp_path / "data", speed=1.0)
-    voyage.sail([Fault(kind="checksum", seconds=15.0)])  # nobody asks for files of whole days
+    voyage.sail([Fault(kind="checksum", seconds=8.0)])  # nobody asks for files of whole days
 
     quiet = [f"{venue}:{spelling(QUIET).of(venue)}" for venue in voyage.venues]
     usual_ms = {key: median(seen[key] for seen in voyage.seen) for key in quiet}
