@@ -14,6 +14,11 @@ NS_PER_MS = 1_000_000
 class Clock(Protocol):
     """What a runner needs to know of time."""
 
+    @property
+    def speed(self) -> float:
+        """How many seconds of `now_ns` go by in one of `monotonic_s`; 1 for all but a simulated market."""
+        ...
+
     def now_ns(self) -> int:
         """Nanoseconds since the epoch."""
         ...
@@ -29,6 +34,8 @@ class Clock(Protocol):
 
 class SystemClock:
     """The machine's clock."""
+
+    speed = 1.0
 
     def now_ns(self) -> int:
         """Nanoseconds since the epoch."""
@@ -65,6 +72,11 @@ class PacedClock:
         self._speed = 0.0
         self._start_ns, self._began_s = 0, 0.0
 
+    @property
+    def speed(self) -> float:
+        """The market's seconds in one of the machine's."""
+        return self._speed or self._clock.speed
+
     def pace(self, speed: float, start_ns: int) -> None:
         """From now on it is `start_ns`, and goes so fast."""
         self._speed, self._start_ns, self._began_s = speed, start_ns, self._clock.monotonic_s()
@@ -92,6 +104,8 @@ class ManualClock:
     >>> clock.now_ns()
     1500000000
     """
+
+    speed = 1.0
 
     def __init__(self, start_ns: int = 0) -> None:
         self._now_ns = start_ns

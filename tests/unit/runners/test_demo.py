@@ -80,12 +80,14 @@ def is_alive(pid: int) -> bool:
 def test_it_goes_through_its_phases_and_ends_by_itself(tmp_path: Path) -> None:
     phases: list[str] = []
     exchanges: set[int] = set()
+    notes: set[str] = set()
 
     def note(demo: Demo) -> None:
         if demo.shown.phase not in phases:
             phases.append(demo.shown.phase)
         if demo.shown.phase == "live":
             exchanges.add(demo.exchange.pid)
+        notes.update(demo.shown.notes)
 
     summary = run(tmp_path, on_tick=note)
 
@@ -97,6 +99,7 @@ def test_it_goes_through_its_phases_and_ends_by_itself(tmp_path: Path) -> None:
     assert all(count > 0 for count in summary.counts.values())
     assert {} == summary.quarantined
     assert [False] == [is_alive(pid) for pid in exchanges]
+    assert [] == [note for note in notes if "clock was set" in note]
 
 
 def test_its_trades_come_over_sockets_and_its_history_over_rest(tmp_path: Path) -> None:

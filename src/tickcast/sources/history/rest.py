@@ -80,7 +80,6 @@ class RestHistory:
         self._offset_ms = 0
         self._known_at_s = float("-inf")
         self._own_leaps = Leaps()
-        self._leaps_known = 0
 
     def trades(self, pair: str, after: After, until_ms: int = 0) -> AsyncGenerator[Part]:
         """All trades after that, oldest first, up to a time (0: to the newest there is)."""
@@ -252,10 +251,9 @@ class RestHistory:
 
     def _leaps(self) -> int:
         """How often our own clock was set so far; what was known of the venue's beside it is void then."""
-        leaps = self._own_leaps.look(self.clock.now_ns(), self.clock.monotonic_s())
-        if leaps != self._leaps_known:
-            self._leaps_known, self._known_at_s = leaps, float("-inf")
-        return leaps
+        if self._own_leaps.look(self.clock.now_ns(), self.clock.monotonic_s(), self.clock.speed):
+            self._known_at_s = float("-inf")
+        return self._own_leaps.count
 
     async def _know_time(self) -> None:
         self._leaps()

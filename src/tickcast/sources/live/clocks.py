@@ -13,11 +13,11 @@ import math
 from collections import deque
 from typing import NamedTuple
 
+from tickcast.sources.history.leaps import Leaps
+
 SAMPLES = 16
 DRIFT_MS_PER_S = 0.1
 """How much two clocks may part: a bad quartz does a tenth of a millisecond in a second."""
-LEAP_NS = 200_000_000
-"""A difference this large between our two clocks is a leap of the one that can."""
 WHOLE_SECOND_MS = 1000
 HEARD_S = 60.0
 """Of messages that carry their time the quickest in so long counts, and that of the span before."""
@@ -54,11 +54,7 @@ class VenueClock:
         self._samples: deque[Bounds] = deque(maxlen=SAMPLES)
         self._heard, self._heard_before = NOTHING, NOTHING
         self._bounds: Bounds | None = None
-        self._now_ns, self._now_s, self._speed_seen = 0, math.nan, math.nan
-        self.speed = 1.0
-        """How many of our seconds pass in one of the machine's: a simulated market may run faster."""
-        self.leaps = 0
-        """How often our own clock was set."""
+        self._leaps = Leaps()
 
     @property
     def offset_ms(self) -> float | None:
@@ -103,26 +99,13 @@ class VenueClock:
         if low_ms > self._heard.low_ms:
             self._heard = Bounds(low_ms, math.inf, self._heard.at_s)
 
-    def tick(self, now_ns: int, now_s: float) -> bool:
-        """To be asked often: whether our own clock was set since. A clock that goes faster by design is no leap."""
-        before_ns, before_s = self._now_ns, self._now_s
-        self._now_ns, self._now_s = now_ns, now_s
-        passed_s = now_s - before_s
-        if not passed_s > 0.0:
-            return False
-        leap_ns = now_ns - before_ns - passed_s * 1e9 * self.speed
-        if abs(leap_ns) <= LEAP_NS * max(1.0, self.speed):
-            return False
-        speed = (now_ns - before_ns) / (passed_s * 1e9)
-        if speed > 0.0 and abs(speed - self._speed_seen) < 0.01 * speed:
-            self.speed, self._bounds = speed, None  # twice the same: it goes at another speed now
-            self._samples.clear()
-        else:
-            self._speed_seen = speed
+    def tick(self, now_ns: int, now_s: float, speed: float = 1.0) -> bool:
+        """To be asked often: whether our own clock was set since. What `speed` explains is no leap."""
+        leap_ns = self._leaps.look(now_ns, now_s, speed)
+        if leap_ns:
             self._move(-leap_ns / 1e6)
-        self._heard = self._heard_before = NOTHING
-        self.leaps += 1
-        return True
+            self._heard = self._heard_before = NOTHING
+        return bool(leap_ns)
 
     def _move(self, by_ms: float) -> None:
         moved = [Bounds(one.low_ms + by_ms, one.high_ms + by_ms, one.at_s) for one in self._samples]

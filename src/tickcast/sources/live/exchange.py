@@ -352,7 +352,7 @@ class Exchange:
             self.clock.heard(self._venue_ms, self._recv_ns, now_s)
             if self.clock.error_ms is not None:
                 late_ms = self.clock.venue_now_ms(self._recv_ns) - self._venue_ms - self.clock.error_ms
-                self.delay_ms = max(0.0, late_ms / self.clock.speed)
+                self.delay_ms = max(0.0, late_ms / self.tools.clock.speed)
             self._venue_ms = 0
 
     def clock_tick(self) -> None:
@@ -361,7 +361,7 @@ class Exchange:
         before_s, now_ns, after_s = clock.monotonic_s(), clock.now_ns(), clock.monotonic_s()
         if after_s - before_s > AT_ONCE_S:
             return  # the machine looked elsewhere between the two: they say nothing of each other
-        if self.clock.tick(now_ns, before_s) and self.clock.offset_ms is not None:
+        if self.clock.tick(now_ns, before_s, clock.speed) and self.clock.offset_ms is not None:
             self.note("this machine's clock was set; offsets are measured anew.")
 
     # ---- for others

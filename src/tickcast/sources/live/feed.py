@@ -164,5 +164,5 @@ class LiveFeed:
     def _lag_ms(self) -> float:
         oldest_ns = self._outbox.oldest_ns()
         waiting_ms = max(0.0, (self._clock.now_ns() - oldest_ns) / 1e6) if oldest_ns else 0.0
-        waiting_ms /= max((exchange.clock.speed for exchange in self._exchanges), default=1.0)
+        waiting_ms /= self._clock.speed
         return max([waiting_ms, *(exchange.delay_ms for exchange in self._exchanges)])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tickcast.clock import ManualClock, PacedClock
 from tickcast.sources.live.clocks import VenueClock
 
 NOW_NS = 1_700_000_000_123_000_000
@@ -21,7 +24,8 @@ def ask(
     clock.sample(told_ms, sent_ns, sent_ns + round((out_ms + back_ms) * 1e6), at_s)
 
 
-ways = st.lists(
+Way = tuple[float, float, float, bool]
+ways: st.SearchStrategy[list[Way]] = st.lists(
     st.tuples(st.floats(0.1, 60.0), st.floats(0.0, 500.0), st.floats(0.0, 500.0), st.booleans()),
     min_size=1,
     max_size=30,
@@ -30,7 +34,7 @@ ways = st.lists(
 
 @settings(max_examples=100, deadline=None)
 @given(offset_ms=st.floats(-1e6, 1e6), asked=ways)
-def test_the_truth_lies_within_the_error_and_proof_never_runs_ahead(offset_ms: float, asked: list[tuple]) -> None:  # type: ignore[type-arg]
+def test_the_truth_lies_within_the_error_and_proof_never_runs_ahead(offset_ms: float, asked: list[Way]) -> None:
     clock, at_s = VenueClock(), 0.0
     for wait_s, out_ms, back_ms, whole in asked:
         at_s += wait_s
@@ -153,10 +157,47 @@ def test_a_request_during_which_our_clock_was_set_back_says_nothing() -> None:
     assert clock.offset_ms is None
 
 
-def test_a_market_that_runs_faster_is_no_leaping_clock() -> None:
-    clock = VenueClock()
-    leaps = [clock.tick(NOW_NS + round(beat * 0.05 * 60 * 1e9), beat * 0.05) for beat in range(40)]
-    ask(clock, 40, 120, 5, 5)
+def paced(speed: float) -> tuple[ManualClock, PacedClock]:
+    machine = ManualClock(NOW_NS)
+    market = PacedClock(machine)
+    market.pace(speed, NOW_NS)
+    return machine, market
 
-    assert [False] * 37 == leaps[3:]
-    assert clock.offset_ms == pytest.approx(40, abs=10)
+
+@pytest.mark.parametrize("speed", [0.01, 1.0, 60.0, 3600.0])
+def test_a_market_that_runs_at_another_speed_is_no_leaping_clock(speed: float) -> None:
+    """Its pace is told, not guessed: looked at within a millisecond or after a second, it was never set."""
+    machine, market = paced(speed)
+    chance, clock = random.Random(1), VenueClock()
+    late_ms = 0.001 * speed * 1000
+    told = []
+    for _ in range(200):
+        machine.sleep(chance.choice([0.0005, 0.004, 0.05, 1.0]))
+        before_s = machine.monotonic_s()
+        machine.sleep(chance.uniform(0.0, 0.001))  # between its two looks
+        told.append(clock.tick(market.now_ns(), before_s, market.speed))
+    now_ns = market.now_ns()
+    clock.sample(now_ns // 1_000_000 + 40, now_ns, now_ns, machine.monotonic_s())
+
+    assert [False] * 200 == told
+    assert clock.offset_ms == pytest.approx(40, abs=10 + late_ms)
+
+
+def test_a_clock_that_is_paced_from_now_on_was_not_set_either() -> None:
+    machine = ManualClock(NOW_NS)
+    market, clock = PacedClock(machine), VenueClock()
+    clock.tick(market.now_ns(), machine.monotonic_s(), market.speed)
+    market.pace(60.0, NOW_NS)
+    machine.sleep(1.0)
+
+    assert not clock.tick(market.now_ns(), machine.monotonic_s(), market.speed)
+
+
+def test_a_faster_market_that_is_set_is_seen_all_the_same() -> None:
+    machine, market = paced(60.0)
+    clock = VenueClock()
+    clock.tick(market.now_ns(), machine.monotonic_s(), market.speed)
+    market.pace(60.0, NOW_NS + 3_600_000_000_000)
+    machine.sleep(1.0)
+
+    assert clock.tick(market.now_ns(), machine.monotonic_s(), market.speed)
