@@ -11,7 +11,9 @@ Each message is one sentence that says what happened, where, what we did and wha
     ├── JournalError        the journal can not be read or written
     ├── StoreError          the store can not be read or written
     ├── BusyError           another process works on this data directory
-    └── VerifyError         what was served differs from what a recomputation gives
+    ├── VerifyError         what was served differs from what a recomputation gives
+    ├── TrainingError       the data or the request can not give a model worth keeping
+    └── BundleError         a model bundle that must not be served
 """
 
 from __future__ import annotations
@@ -63,3 +65,11 @@ class BusyError(TickcastError):
 
 class VerifyError(TickcastError):
     """What was served differs from what a recomputation gives."""
+
+
+class TrainingError(TickcastError):
+    """The data or the request can not give a model worth keeping; nothing was registered."""
+
+
+class BundleError(TickcastError):
+    """A model bundle that must not be served."""
