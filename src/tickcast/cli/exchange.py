@@ -57,6 +57,7 @@ def run(args: argparse.Namespace) -> int:
     settings = settings_of(args)
     from tickcast.clock import SystemClock
     from tickcast.runners.exchange import serve
+    from tickcast.sources.simulated.exchange.door import Door
 
     faults = faults_of(args, settings)
 
@@ -69,8 +70,9 @@ def run(args: argparse.Namespace) -> int:
             for venue in settings.venues:
                 print(f"{venue:<9} {address}/{venue}", flush=True)
 
-    say("making the market's history")
-    serve(settings, SystemClock(), told, parent=args.parent, faults=faults)
+    with Door(settings) as door:
+        say("making the market's history")
+        serve(settings, SystemClock(), told, door, parent=args.parent, faults=faults)
     return 0
 
 

@@ -24,6 +24,7 @@ from tickcast.sources.simulated.exchange.faults.kinds import Fault
 from tickcast.sources.simulated.exchange.settings import ExchangeSettings
 
 if TYPE_CHECKING:
+    from tickcast.sources.simulated.exchange.door import Door
     from tickcast.sources.simulated.exchange.exchange import Exchange
 
 PARENT_LOOK_S = 0.5
@@ -43,15 +44,15 @@ Told = Callable[[str, dict[str, Any]], None]
 
 
 def serve(
-    settings: ExchangeSettings, clock: Clock, told: Told, *, parent: int = 0, faults: Sequence[Fault] = ()
+    settings: ExchangeSettings, clock: Clock, told: Told, door: Door, *, parent: int = 0, faults: Sequence[Fault] = ()
 ) -> None:
     """Listen until Ctrl-C, SIGTERM or the end of the parent; `told` gets the address and the first status."""
     from tickcast.sources.simulated.exchange.exchange import Exchange
 
-    asyncio.run(_serve(Exchange(settings, clock), told, parent, faults))
+    asyncio.run(_serve(Exchange(settings, clock), told, door, parent, faults))
 
 
-async def _serve(exchange: Exchange, told: Told, parent: int, faults: Sequence[Fault]) -> None:
+async def _serve(exchange: Exchange, told: Told, door: Door, parent: int, faults: Sequence[Fault]) -> None:
     from tickcast.sources.simulated.exchange.server import Server
 
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
@@ -60,7 +61,7 @@ async def _serve(exchange: Exchange, told: Told, parent: int, faults: Sequence[F
             loop.add_signal_handler(number, stop.set)
         except (NotImplementedError, ValueError):  # Windows, or another thread: then the handler of the command acts
             break
-    async with Server(exchange) as server:
+    async with Server(exchange, door) as server:
         exchange.faults.inject(*faults)
         told(server.address, exchange.status())
         while not stop.is_set():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -198,3 +199,21 @@ def test_json_is_one_line_and_nulls_what_is_no_number(capsys: pytest.CaptureFixt
     print_json({"a": float("nan"), "b": "x\ny"})
 
     assert {"a": None, "b": "x\ny"} == last_line(capsys)
+
+
+def test_an_exchange_whose_port_is_taken_is_refused_before_its_history_is_made(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        code = main(["exchange", "--port", str(taken.getsockname()[1])])
+    said = capsys.readouterr().err
+
+    assert 2 == code
+    assert "can not be listened on" in said
+    assert "making the market's history" not in said
+
+
+@pytest.mark.parametrize("flags", [["--port", "70000"], ["--host", "no.such.host.invalid"]])
+def test_an_exchange_that_can_be_nowhere_says_so(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert 2 == main(["exchange", *flags])
+    assert "can not be listened on" in capsys.readouterr().err

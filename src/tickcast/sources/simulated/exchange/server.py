@@ -15,9 +15,9 @@ from math import ceil
 
 from aiohttp import WSMsgType, web
 
-from tickcast.errors import ConfigError
 from tickcast.sources.simulated.exchange import truth
 from tickcast.sources.simulated.exchange.control import Control
+from tickcast.sources.simulated.exchange.door import Door
 from tickcast.sources.simulated.exchange.exchange import Exchange
 from tickcast.sources.simulated.exchange.faults.answers import Torn
 from tickcast.sources.simulated.exchange.hall import Hall
@@ -36,9 +36,10 @@ MUTED_LOOK_S = 0.05
 class Server:
     """An exchange that listens. `async with Server(exchange) as server: server.base("binance")`."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: Exchange, door: Door | None = None) -> None:
         self.exchange = exchange
         self.port = 0
+        self._door = door
         self._runner: web.AppRunner | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._number = 0
@@ -61,19 +62,19 @@ class Server:
         return f"{'https' if settings.tls_cert else 'http'}://{settings.host}:{self.port}"
 
     async def start(self) -> None:
-        """Listen, and let time pass."""
-        settings = self.exchange.settings
+        """Listen, and let time pass; ends with the door closed, whoever opened it."""
+        door = self._door = self._door or Door(self.exchange.settings)
+        if door.context is not None:
+            door.context.sni_callback = self._shake_hands
         self._runner = web.AppRunner(self._app(), access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_S)
         await self._runner.setup()
-        context = _tls(settings.tls_cert, settings.tls_key, self.exchange.requests.no_handshake)
-        site = web.TCPSite(self._runner, settings.host, settings.port, ssl_context=context)
         try:
-            await site.start()
+            for bound in door.sockets:
+                await web.SockSite(self._runner, bound, ssl_context=door.context).start()
         except OSError as error:
-            await self._runner.cleanup()
-            where = f"{settings.host}:{settings.port}"
-            raise ConfigError(where, f"can not be listened on ({error.strerror})", "name a free port, or 0") from error
-        self.port = int(self._runner.addresses[0][1])
+            await self.stop()
+            raise door.refusal(error) from error
+        self.port = door.port
         self._tick()
 
     async def stop(self) -> None:
@@ -85,6 +86,11 @@ class Server:
                 session.link.transport.abort()
         if self._runner is not None:
             await self._runner.cleanup()
+        if self._door is not None:
+            self._door.close()
+
+    def _shake_hands(self, _: object, __: str | None, ___: object) -> int | None:
+        return ssl.ALERT_DESCRIPTION_HANDSHAKE_FAILURE if self.exchange.requests.no_handshake() else None
 
     def _tick(self) -> None:
         self.exchange.tick()
@@ -215,20 +221,3 @@ async def respond(request: web.Request, torn: Torn) -> web.StreamResponse:
     if request.transport is not None:
         request.transport.close()
     return response
-
-
-def _tls(cert: str, key: str, broken: Callable[[], bool]) -> ssl.SSLContext | None:
-    """TLS with that certificate, whose handshakes fail while it is `broken`."""
-    if not cert:
-        return None
-
-    def fail(_: object, __: str | None, ___: object) -> int | None:
-        return ssl.ALERT_DESCRIPTION_HANDSHAKE_FAILURE if broken() else None
-
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(cert, key)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError("tls", f"{cert} and {key} can not be used ({error})", "name a PEM file of each") from error
-    context.sni_callback = fail
-    return context
