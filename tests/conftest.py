@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator
 from pathlib import Path
 
@@ -11,6 +12,11 @@ import pytest
 MAY_BE_LEFT_OUT = ("needs the right to mount",)
 """Reasons for which CI lets a test be skipped: it can not run on every machine, and says why."""
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell that starts the tests behind `&` or nohup has Ctrl-C ignored, and all that they start would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
