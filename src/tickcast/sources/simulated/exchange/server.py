@@ -83,7 +83,7 @@ class Server:
             self._timer.cancel()
         for hall in self.exchange.halls.values():
             for session in tuple(hall.sessions):
-                session.link.transport.abort()
+                session.link.abort()
         if self._runner is not None:
             await self._runner.cleanup()
         if self._door is not None:

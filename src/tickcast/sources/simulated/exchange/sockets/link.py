@@ -95,7 +95,17 @@ class Link:
             return
         self.write(close_frame(code, reason))
         self.closing = True
-        asyncio.get_running_loop().call_later(GOODBYE_S, self.transport.abort)
+        asyncio.get_running_loop().call_later(GOODBYE_S, self.abort)
+
+    def abort(self) -> None:
+        """End it, whatever is not sent yet; what has ended already stays as it is.
+
+        A transport whose last bytes went out after it was closed has let go of its loop, and has nothing to abort with.
+        """
+        transport = self.transport
+        over_tls = transport.get_extra_info("ssl_object") is not None  # that one may still wait for the other's goodbye
+        if over_tls or transport.get_write_buffer_size() or not transport.is_closing():
+            transport.abort()
 
     def reset(self) -> None:
         """End it without a word: the other side gets a reset."""
