@@ -9,27 +9,31 @@ from __future__ import annotations
 import atexit
 import shutil
 import tempfile
+import warnings
 from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+from numba.core.caching import FunctionCache
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
 from tickcast.config import cache_dir
+from tickcast.kernel_cache import Generation, alone
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _numba_config: Any = numba.config
 NO_KERNELS = {"cli", "runners", "store", "journal"}
 """Rooms that no kernel draws on: changing them leaves compiled kernels as they are."""
-GENERATIONS_KEPT = 3
-
-
 PASSING = "tickcast-kernels-"
 """How the folder is named that lives no longer than the process, where no other can be written."""
+
+
+_USED: list[Generation] = []
+"""What this process holds until it ends."""
 
 
 def folder() -> Path:
@@ -51,25 +55,13 @@ def _choose_cache() -> Path:
             stamp.update(str(place).encode() + path.read_bytes())
     asked = _numba_config.CACHE_DIR
     try:
-        return prepare_cache(Path(asked) / "tickcast" if asked else cache_dir() / "kernels", stamp.hexdigest())
+        generation = Generation(Path(asked) / "tickcast" if asked else cache_dir() / "kernels", stamp.hexdigest())
+        _USED.append(generation)
+        return generation.path
     except OSError:  # a read-only home: compile again on each start, in a folder that nobody else can write to
         own = tempfile.mkdtemp(prefix=PASSING)
         atexit.register(shutil.rmtree, own, ignore_errors=True)
         return Path(own)
-
-
-def prepare_cache(ours: Path, generation: str) -> Path:
-    """Make this generation's folder in one of ours, and let the oldest of those beside it go; OSError where it can not.
-
-    The folder above may be one that others share (NUMBA_CACHE_DIR): nothing in it but ours is touched.
-    """
-    chosen = ours / generation
-    chosen.mkdir(parents=True, exist_ok=True)
-    chosen.touch()
-    tempfile.TemporaryFile(dir=chosen).close()  # a folder that is there may still not be ours to write to
-    for old in sorted(ours.iterdir(), key=lambda path: path.stat().st_mtime)[:-GENERATIONS_KEPT]:
-        shutil.rmtree(old, ignore_errors=True)
-    return chosen
 
 
 _numba_config.CACHE_DIR = str(_choose_cache())
@@ -77,14 +69,50 @@ _numba_config.CACHE_DIR = str(_choose_cache())
 _WARMERS: list[Callable[[], object]] = []
 
 
+class SharedCache(FunctionCache):
+    """One kernel's compiled code on disk. Where that can not be had or kept, the kernel is compiled again."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__(function)  # type: ignore[no-untyped-call]
+        self._folder = folder()
+
+    def load_overload(self, signature: Any, context: Any) -> Any:
+        """What was kept for one signature; None: nothing."""
+        try:
+            return super().load_overload(signature, context)  # type: ignore[no-untyped-call]
+        except OSError:  # what is in the way will be in the way of the saving too, and is told there
+            return None
+
+    def save_overload(self, signature: Any, compiled: Any) -> None:
+        """Keep what was compiled for one signature, one process at a time."""
+        for again in (True, False):
+            try:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                with alone(self._folder / "SAVING"):
+                    return super().save_overload(signature, compiled)  # type: ignore[no-untyped-call, no-any-return]
+            except OSError as error:
+                if again and isinstance(error, FileNotFoundError):
+                    continue  # somebody emptied the cache meanwhile
+                said = f"{self._folder}: compiled kernels can not be kept ({error}); the next start compiles again"
+                warnings.warn(said, RuntimeWarning, stacklevel=2)
+                return None
+        return None
+
+
 def kernel(function: F) -> F:
     """Compile a function of arrays and numbers; it holds no GIL and takes no liberties with floats."""
-    return cast(F, numba.njit(cache=True, nogil=True, fastmath=False, error_model="numpy")(function))
+    return _kept(numba.njit(nogil=True, fastmath=False, error_model="numpy")(function), function)
 
 
 def inline(function: F) -> F:
     """A kernel's helper, compiled into its callers."""
-    return cast(F, numba.njit(cache=True, nogil=True, fastmath=False, error_model="numpy", inline="always")(function))
+    return _kept(numba.njit(nogil=True, fastmath=False, error_model="numpy", inline="always")(function), function)
+
+
+def _kept(compiler: Any, function: F) -> F:
+    if compiler is not function:  # NUMBA_DISABLE_JIT leaves it as it is
+        compiler._cache = SharedCache(function)
+    return cast(F, compiler)
 
 
 def warms(function: Callable[[], object]) -> Callable[[], object]:

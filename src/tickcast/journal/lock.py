@@ -12,6 +12,7 @@ import msgspec
 
 from tickcast.clock import Clock, SystemClock
 from tickcast.errors import BusyError
+from tickcast.filelock import try_lock
 from tickcast.journal.files import failure
 
 _TRIES = 20
@@ -44,7 +45,7 @@ class DataDirLock:
         except OSError as exc:
             raise failure(self.path, "can not be opened", exc) from exc
         for _ in range(_TRIES):
-            if _try_lock(self._handle):
+            if try_lock(self._handle):
                 self._held = True
                 return self._sign()
             holder = _read(self.path)
@@ -109,7 +110,7 @@ def owner(path: Path) -> dict[str, int] | None:
     except OSError:
         return signed if _is_alive(signed["pid"]) else None
     try:
-        return None if _try_lock(handle, shared=True) else signed
+        return None if try_lock(handle, shared=True) else signed
     finally:
         os.close(handle)
 
@@ -130,20 +131,4 @@ def _is_alive(pid: int) -> bool:
         return False
     except (PermissionError, OverflowError):
         return True
-    return True
-
-
-def _try_lock(handle: int, *, shared: bool = False) -> bool:
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            os.lseek(handle, 1 << 30, os.SEEK_SET)  # Windows forbids others to read what is locked: lock no content
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except OSError:
-        return False
     return True
