@@ -7,6 +7,7 @@ A check is a function of what is examined; it answers with one finding or severa
 from __future__ import annotations
 
 import argparse
+import platform
 import re
 import shutil
 import sys
@@ -111,7 +112,7 @@ def libraries(_: Case) -> Iterator[Finding]:
     from importlib import import_module, metadata
 
     old = []
-    required = [one for one in metadata.requires("tickcast") or [] if "extra ==" not in one]
+    required = [one for one in metadata.requires("tickcast") or [] if _needed_here(one)]
     for requirement in required:
         parsed = re.match(r"([A-Za-z0-9_.-]+)(?:\[[^]]*\])?\s*(?:>=\s*([0-9.]+))?", requirement)
         name, least = (parsed[1], parsed[2] or "0") if parsed else (requirement, "0")
@@ -131,6 +132,21 @@ def libraries(_: Case) -> Iterator[Finding]:
         yield Finding("libraries", FAIL, found, "pip install --upgrade tickcast")
     if not old:
         yield Finding("libraries", OK, f"{len(required)} found, tickcast {metadata.version('tickcast')}")
+
+
+def _needed_here(requirement: str, system: str = "") -> bool:
+    """Whether it is for this kind of machine, and for everybody.
+
+    >>> _needed_here("xgboost>=3.2; platform_system != 'Linux'", "Linux")
+    False
+    >>> _needed_here("xgboost-cpu>=3.2; platform_system == 'Linux'", "Linux"), _needed_here("numpy>=2.4")
+    (True, True)
+    >>> _needed_here("ccxt>=4.5; extra == 'ccxt'")
+    False
+    """
+    asked = re.search(r"platform_system\s*([!=]=)\s*['\"](\w+)['\"]", requirement)
+    here = asked is None or (asked[2] == (system or platform.system())) == (asked[1] == "==")
+    return here and "extra ==" not in requirement
 
 
 def _numbers(version: str) -> tuple[int, ...]:
