@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tickcast.candles.gaps import go_blind, judge, lift, remember, settle
+from tickcast.candles.gaps import close_old, go_blind, judge, leave_old, lift, remember, settle, tells_old
 from tickcast.candles.layout import (
     BLIND_COUNT,
     BUY,
@@ -56,7 +56,7 @@ from tickcast.candles.windows import (
     take_run,
 )
 from tickcast.kernels import borrow, inline, kernel
-from tickcast.seen import DUPLICATE, HI, KEEP, NEW, TS_HI, place, see, squeeze
+from tickcast.seen import DUPLICATE, HI, KEEP, NEW, TS_HI, place, restarted, see, squeeze
 
 
 @inline
@@ -127,7 +127,7 @@ def fold_run(book: Book, rows: Rows, start: int, stop: int) -> None:
     if facts[POINTS]:
         used = facts[USED]
         for row in range(start, stop):
-            _, used = see(ids, used, -1, rows.trade_id[row], rows.timestamp_ms[row])
+            _, used = see(ids, used, -1, rows.trade_id[row], rows.timestamp_ms[row], facts[LOW])
         facts[USED] = used
     else:
         newest = facts[USED] - 1
@@ -163,12 +163,17 @@ def admit(book: Book, rows: Rows, row: int) -> tuple[bool, int, int]:
     if first < 0 or first > last:
         first = last
     facts[USED] = squeeze(ids, facts[USED], KEEP)
+    anew = restarted(ids, facts[USED], last, time, facts[LOW])
+    if anew:
+        leave_old(book)
     used = facts[USED]
-    verdict, k = place(ids, used, first, last)
+    verdict, k = place(ids, used, first, last, time)
     if verdict != NEW:
         facts[DUPLICATES if verdict == DUPLICATE else OVERLAPPING] += 1
         return False, 1, 0
     since, until = remember(book, k, first, last, time, linked)
+    if anew and 0 < facts[WHOLE_FROM] <= facts[LOW] and facts[BLIND_COUNT] == 0:
+        since, until = close_old(book)
     if facts[BLIND_COUNT] and k == used:
         since, until = judge(book, linked and used > 0, since, until)
     return True, since, until
@@ -257,6 +262,8 @@ def fold(
         if ended and whole_from_ms:
             lifted_from, lifted_to = lift(book, whole_from_ms, low_ms)
             note_outdated(book, lifted_from, lifted_to - 1)
+            if tells_old(book, whole_from_ms, low_ms):
+                note_outdated(book, *close_old(book))
             for c in range(len(spot)):
                 complete(book, c, whole_from_ms, low_ms)
                 review(book, c, 0, 1, whole_from_ms, low_ms, out)

@@ -31,7 +31,7 @@ from tickcast.candles.layout import (
     Book,
 )
 from tickcast.kernels import inline, kernel
-from tickcast.seen import HI, KEEP, LO, TS_HI, TS_LO, insert, squeeze
+from tickcast.seen import HI, KEEP, LO, TS_HI, TS_LO, begin_anew, insert, squeeze
 
 
 @inline
@@ -86,11 +86,43 @@ def remember(book: Book, k: int, first: int, last: int, timestamp_ms: int, linke
     facts[USED] = used
     if linked and used > KEEP:
         lost_since, lost_until = hole(book, 1)
-        facts[LOST_IDS] += ids[1, LO] - ids[0, HI] - 1
+        facts[LOST_IDS] += ids[1, LO] - ids[0, HI] - 1 if ids[0, HI] >= 0 else 0
         damage(book, lost_since, lost_until)
         facts[USED] = squeeze(ids, used, KEEP)
     if extends or not linked:
         return 1, 0
+    return since, until
+
+
+@kernel
+def leave_old(book: Book) -> None:
+    """Ids begin anew: what is missing of the old ones stays missing."""
+    facts, ids = book.facts, book.ids
+    if not facts[POINTS]:
+        for k in range(1, facts[USED]):
+            damage(book, *hole(book, k))
+            facts[LOST_IDS] += ids[k, LO] - ids[k - 1, HI] - 1 if ids[k - 1, HI] >= 0 else 0
+    facts[USED] = begin_anew(ids, facts[USED])
+
+
+@kernel
+def tells_old(book: Book, since: int, until: int) -> bool:
+    """Whether history of [since, until) tells all between the old ids and the new ones, which nobody knew yet."""
+    ids = book.ids
+    if book.facts[USED] < 2 or ids[0, HI] >= 0:
+        return False
+    return bool(since <= ids[0, TS_HI] and ids[1, TS_LO] < until)
+
+
+@kernel
+def close_old(book: Book) -> tuple[int, int]:
+    """Nothing is missing between the old ids and the new ones; returns the span that was in doubt."""
+    since, until = hole(book, 1)
+    book.ids[1, LO], book.ids[1, TS_LO] = book.ids[0, LO], book.ids[0, TS_LO]
+    for k in range(1, book.facts[USED]):
+        for field in range(4):
+            book.ids[k - 1, field] = book.ids[k, field]
+    book.facts[USED] -= 1
     return since, until
 
 

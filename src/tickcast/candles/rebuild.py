@@ -140,7 +140,7 @@ def _note_told(book: Book, frame: Frame) -> None:
     if len(times):
         last = int(np.flatnonzero(times == times.max())[-1])
         facts[TOLD_TO], facts[TOLD_LAST] = frame.low_ms, times[last]
-        facts[TOLD_ID] = rows["trade_id"].max() if rows["first_id"].min() >= 0 else -1
+        facts[TOLD_ID] = rows["trade_id"][-1] if rows["first_id"].min() >= 0 else -1
         facts[TOLD_PRICE : TOLD_PRICE + 1] = rows["price"][last : last + 1].view(np.int64)
     elif frame.whole_from_ms <= facts[TOLD_TO]:
         facts[TOLD_TO] = max(int(facts[TOLD_TO]), frame.low_ms)

@@ -184,7 +184,8 @@ def seen_ids(state: CandlesState) -> list[tuple[int, int, int, int]]:
 
     Empty where ids are not consecutive: then nothing is told by what is not there.
     """
-    return [] if state.book.facts[POINTS] else [tuple(row) for row in _intervals(state).tolist()]
+    known_ids = [] if state.book.facts[POINTS] else _intervals(state).tolist()
+    return [(max(low, 0), high, *times) for low, high, *times in known_ids if high >= 0]
 
 
 def _intervals(state: CandlesState) -> NDArray[np.int64]:

@@ -69,7 +69,7 @@ def stored_trades(
         intake = Intake(_FirstStage(flow_of(root) or FlowSettings()))
         for block, position in read_days(journal, exchange):
             for frame in intake.take(block).frames:
-                if frame.kind != TRADES.name or not len(frame) or not wanted(frame.exchange, frame.pair):
+                if frame.kind != TRADES.name or not wanted(frame.exchange, frame.pair):
                     continue
                 fresh = known.setdefault((frame.exchange, frame.pair), _Known()).fresh(frame)
                 if len(fresh):
@@ -97,12 +97,15 @@ class _Known:
 
     def __init__(self) -> None:
         self._ids: Ints = new_seen()
-        self._used = 0
+        self._used = self._low_ms = 0
 
     def fresh(self, frame: Frame) -> Frame:
         """The rows that were not there before."""
         columns = frame.columns
-        mask = self._see(columns["first_id"], columns["trade_id"], columns["timestamp_ms"])
+        mask = np.ones(0, dtype=np.bool_)
+        if len(frame):
+            mask = self._see(columns["first_id"], columns["trade_id"], columns["timestamp_ms"])
+        self._low_ms = max(self._low_ms, frame.low_ms)
         kept = columns if mask.all() else {name: column[mask] for name, column in columns.items()}
         return Frame(frame.kind, frame.exchange, frame.pair, frame.low_ms, kept)
 
@@ -118,8 +121,10 @@ class _Known:
             self._ids[newest, HI], self._ids[newest, TS_HI] = last[-1], times[-1]
             return mask  # each joins the one before: nearly always so
         for row in range(len(last)):
-            verdict, self._used = see(self._ids, self._used, first[row], last[row], times[row])
+            verdict, self._used = see(self._ids, self._used, first[row], last[row], times[row], self._low_ms)
             mask[row] = verdict == NEW
+            if mask[row]:
+                self._low_ms = max(self._low_ms, int(times[row]))
         return mask
 
 

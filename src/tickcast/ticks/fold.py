@@ -150,7 +150,7 @@ def fold(
         if facts[HEAD] - facts[TAIL] >= room and room < ROOM_MAX:
             break
         time = timestamp_ms[row]
-        verdict, used = see(ids, used, first_id[row], trade_id[row], time)
+        verdict, used = see(ids, used, first_id[row], trade_id[row], time, low)
         if verdict != NEW:
             facts[DUPLICATES if verdict == DUPLICATE else OVERLAPPING] += 1
             row += 1

@@ -201,7 +201,7 @@ def test_however_rows_are_cut_into_frames_the_same_are_new(
     ]
     ids, used, expected = new_seen(), 0, []
     for row in rows:
-        verdict, used = see(ids, used, row["first_id"], row["trade_id"], row["timestamp_ms"])
+        verdict, used = see(ids, used, row["first_id"], row["trade_id"], row["timestamp_ms"], 0)
         expected += [row["timestamp_ms"]] if verdict == NEW else []
 
     known, found, at = _Known(), [], 0
@@ -213,3 +213,15 @@ def test_however_rows_are_cut_into_frames_the_same_are_new(
 
     assert expected == found
     assert np.array_equal(known._ids[: known._used], ids[:used])
+
+
+def test_ids_that_begin_anew_are_let_through_once_as_the_candles_count_them() -> None:
+    """Time goes on by other proof than trades too, in frames without rows: what is not later than it is a double."""
+    known, found = _Known(), []
+    spans = [(9, 1_000, 0), (1, 60_000, 0), (2, 60_100, 90_000), (1, 80_000, 90_000), (1, 90_001, 0), (9, 1_000, 0)]
+    for number, time_ms, low_ms in spans:
+        rows = TRADES.rows([{"trade_id": number, "first_id": number, "timestamp_ms": time_ms}])
+        found += known.fresh(Frame("trades", "x", "y", time_ms, rows)).columns["timestamp_ms"].tolist()
+        known.fresh(Frame("trades", "x", "y", low_ms, TRADES.empty()))
+
+    assert [1_000, 60_000, 60_100, 90_001] == found

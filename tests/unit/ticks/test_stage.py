@@ -288,3 +288,12 @@ def test_a_process_that_began_later_gives_the_same_bits_once_its_windows_are_ful
 
     full = 1201
     assert as_bytes({n: c[1000 + full :] for n, c in early.items()}) == as_bytes({n: c[full:] for n, c in late.items()})
+
+
+def test_trades_whose_ids_begin_anew_are_ticks(run: Run) -> None:
+    old, again = frame(trade(5_000_000, "0:01")), frame(trade(5_000_000, "0:01"))
+
+    rows = run(old, frame(low="2:00"), frame(trade(1, "2:01"), trade(2, "2:02")), again, frame(trade(1, "2:01")))
+
+    assert [5_000_000, 1, 2] == [row["trade_id"] for row in rows]
+    assert (1, 1) == (run.counts["duplicates"], run.counts["overlapping"])
