@@ -10,6 +10,7 @@ that is known, is neither: it is the first that is known of another sequence.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,12 @@ def beginnings(trade_id: Ints, timestamp_ms: Ints, known_id: int = -1, known_ms:
     [2]
     """
     ids, times = np.concatenate(([known_id], trade_id[:-1])), np.concatenate(([known_ms], timestamp_ms[:-1]))
-    return np.flatnonzero(begins_anew(trade_id, timestamp_ms, ids, times)).tolist()  # type: ignore[no-any-return]
+    return np.flatnonzero(begins_anew(trade_id, timestamp_ms, ids, times)).tolist()
+
+
+def is_one(timestamp_ms: Ints) -> bool:
+    """Whether the times of rows that stand in the order of their ids can be of one sequence."""
+    return bool(not len(timestamp_ms) or np.all(timestamp_ms >= np.maximum.accumulate(timestamp_ms) - RESTART_MS))
 
 
 def in_order(trade_id: Ints, timestamp_ms: Ints) -> Ints:
@@ -47,12 +53,11 @@ def in_order(trade_id: Ints, timestamp_ms: Ints) -> Ints:
     [3, 1, 2, 0]
     """
     order = np.lexsort((timestamp_ms, trade_id))
-    times = timestamp_ms[order]
-    if not len(times) or np.all(times >= np.maximum.accumulate(times) - RESTART_MS):
+    if is_one(timestamp_ms[order]):
         return order
     by_time = np.lexsort((trade_id, timestamp_ms))
-    cuts = [0, *_falls(trade_id[by_time].tolist(), timestamp_ms[by_time].tolist()), len(times)]
-    runs = [by_time[start:stop] for start, stop in zip(cuts, cuts[1:], strict=False)]
+    cuts = [0, *_falls(trade_id[by_time].tolist(), timestamp_ms[by_time].tolist()), len(order)]
+    runs = [by_time[start:stop] for start, stop in pairwise(cuts)]
     return np.concatenate([run[np.lexsort((timestamp_ms[run], trade_id[run]))] for run in runs])
 
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from tickcast.errors import WireError
 from tickcast.events import CANDLES, QUALITY, TRADES, Columns, Frame, concat
+from tickcast.sequences import in_order
 from tickcast.sources.contract import TIME_MAX_MS, Alive, Blind, Fetched
 from tickcast.sources.decimals import checked_ms
 from tickcast.sources.history.contract import Part
@@ -147,7 +148,8 @@ def read_history(exchange: str, raw: bytes) -> Fetched:
     columns = concat(pages) if pages else table.empty()
     is_trades = message.what == TRADES.name
     names = ("trade_id", "timestamp_ms") if is_trades else ("window_start_ms", "candle_seconds")
-    order = np.lexsort([columns[name] for name in reversed(names)])
+    keys = [columns[name] for name in names]
+    order = in_order(*keys) if is_trades else np.lexsort(keys[::-1])
     first = np.ones(len(order), dtype=np.bool_)
     first[1:] = columns[names[0]][order][1:] != columns[names[0]][order][:-1]
     first &= columns["timestamp_ms" if is_trades else "window_end_ms"][order] <= message.to_ms

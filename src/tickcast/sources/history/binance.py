@@ -7,13 +7,16 @@ from its end, not its beginning, and spans over an hour are refused: so a span w
                  |-| not full ─→ fromId=a ─→ full page ─→ fromId=a' ─→ short page ─→ short again: that is the end
 
 Each page begins at the first row of the millisecond at which the one before ended, so that none is told in halves.
+Where ids begin anew, they lead to the end of the old ones only: a quiet end is believed when the newest page agrees.
 """
 
 from __future__ import annotations
 
 import msgspec
+import numpy as np
 
 from tickcast.events import CANDLES, Columns
+from tickcast.sequences import RESTART_MS, begins_anew
 from tickcast.sources.history.contract import After, Part, Request
 from tickcast.sources.history.steps import CandlesSteps, TradesSteps, no_such_span, unreadable
 from tickcast.sources.venues.contract import Listing
@@ -76,11 +79,16 @@ class TradesWalk(TradesSteps):
         self._cursor = -1  # the aggregate id to go on from; -1: not found yet
         self._short = False  # the page before was not full
         self._quiet = 0
-        self._probing = False
+        self._probing = self._crossing = False
+        self._timed = False  # the end was reached by time, so that no ids are beyond it
+        self._end: tuple[bytes, Columns, int] | None = None  # the end as ids tell it, until the newest page agrees
 
     def _request(self) -> Request:
-        if self._probing:
-            where: tuple[tuple[str, str], ...] = (("fromId", "0"), ("limit", "1"))
+        where: tuple[tuple[str, str], ...] = (("limit", str(LIMIT)),)
+        if self._end is not None:
+            pass  # the newest there are
+        elif self._probing:
+            where = (("fromId", "0"), ("limit", "1"))
         elif self._cursor >= 0:
             where = (("fromId", str(self._cursor)), ("limit", str(LIMIT)))
         else:
@@ -95,6 +103,8 @@ class TradesWalk(TradesSteps):
         """Read the answer to `request`."""
         rows = self._read(raw)
         marks: list[_Mark] = _marks.decode(raw)
+        if self._end is not None:
+            return self._judged(rows, self._end)
         if self._probing:
             return self._probed(marks)
         full = len(marks) >= LIMIT
@@ -105,8 +115,11 @@ class TradesWalk(TradesSteps):
         if not self._believed(rows):
             return None
         end_ms = self._ask_ms + self._span_ms
-        if not marks and by_time and end_ms <= asked_ms:
+        quiet = not marks or (self._crossing and not self.seam.has_new(rows))
+        if quiet and by_time and end_ms <= asked_ms:
             return self._quiet_span(raw, rows, end_ms)
+        self._timed = by_time and not full and end_ms > asked_ms
+        self._crossing = False
         short = not full and (not by_time or end_ms > asked_ms)
         return self._page(raw, rows, marks, asked_ms, ended=short and self._short, short=short)
 
@@ -120,6 +133,9 @@ class TradesWalk(TradesSteps):
             same_ms = next((at for at in range(len(marks), 0, -1) if marks[at - 1].ms != last_ms), 0)
             stuck = same_ms == 0 and len(marks) >= LIMIT
             self._cursor = marks[-1].aggregate_id + 1 if stuck else marks[same_ms].aggregate_id
+        if ended and not self._timed and asked_ms - max(last_ms, self.known_ms) > RESTART_MS:
+            self._end = raw, rows, max(asked_ms, last_ms)
+            return None
         if ended:
             return self._part(raw, rows, max(asked_ms, last_ms), reached_end=True)
         reached_until = 0 < self.until_ms <= last_ms
@@ -127,6 +143,18 @@ class TradesWalk(TradesSteps):
             return None
         if reached_until or self.seam.has_new(rows):
             return self._part(raw, rows, last_ms)
+        return None
+
+    def _judged(self, rows: Columns, end: tuple[bytes, Columns, int]) -> Part | None:
+        """The newest page: whether it is of the ids that led to the end; if not, time leads on."""
+        self._end = None
+        last = end[1]
+        known_id = max(self.seam.last_id, int(last["trade_id"].max(initial=-1)))
+        known_ms = max(self.known_ms, int(last["timestamp_ms"].max(initial=0)))
+        if not np.any(begins_anew(rows["trade_id"], rows["timestamp_ms"], known_id, known_ms)):
+            return self._part(*end, reached_end=True)
+        self._go_back()
+        self._crossing = True
         return None
 
     def _quiet_span(self, raw: bytes, rows: Columns, end_ms: int) -> Part | None:

@@ -3,6 +3,7 @@
 known  ...7 8 9|
 page         8 9 10 11 12        joins: 10 to 12 are new
 page               11 12 13      a hole: asked once more, then believed; 10 is gone at the venue
+page         8 9 | 1 2 3         ids begin anew (`tickcast.sequences`): all from 1 on is new
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import numpy as np
 
 from tickcast.errors import WireError
 from tickcast.events import CANDLES, TRADES, Columns, concat
+from tickcast.sequences import beginnings
 from tickcast.sources.contract import TIME_MIN_MS
 from tickcast.sources.history.contract import After, HistoryError, Part, Request
 from tickcast.sources.pages.registry import read_page
@@ -50,9 +52,13 @@ def some(rows: Columns, keep: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Col
 class Seam:
     """Whether trades join by id to those before; what looks wrong is asked for once more before it is believed."""
 
-    def __init__(self, last_id: int) -> None:
-        self.last_id = last_id
+    def __init__(self, last_id: int, known_ms: int = 0) -> None:
+        self.last_id, self.known_ms = last_id, known_ms
         """Of the last trade that is known; -1: none."""
+        self.anew_ms = 0
+        """Where ids began anew on the way: the time of the last of the older ones, of which no more is told."""
+        self.lost = False
+        """The trade that is known was not shown."""
         self.gone: tuple[int, int] | None = None
         """The first hole of the page that was believed last."""
         self.sure = True
@@ -63,11 +69,23 @@ class Seam:
 
     def joins(self, rows: Columns) -> bool:
         """Whether the first row is known, or the next one after the known."""
-        return self.last_id >= 0 and len(rows["trade_id"]) > 0 and int(rows["first_id"][0]) <= self.last_id + 1
+        if self.last_id < 0 or not len(rows["trade_id"]) or self.anew(rows)[:1] == [0]:
+            return False
+        return int(rows["first_id"][0]) <= self.last_id + 1
 
     def has_new(self, rows: Columns) -> bool:
         """Whether any row is after the known."""
-        return len(rows["trade_id"]) > 0 and int(rows["trade_id"][-1]) > self.last_id
+        return bool(np.any(self._is_new(rows)))
+
+    def anew(self, rows: Columns) -> list[int]:
+        """At which rows ids begin anew."""
+        return beginnings(rows["trade_id"], rows["timestamp_ms"], self.last_id, self.known_ms)
+
+    def _is_new(self, rows: Columns) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        fresh = rows["trade_id"] > self.last_id
+        for at in self.anew(rows)[:1]:
+            fresh[at:] = True
+        return fresh
 
     def believed(self, rows: Columns, *, cut: bool = False) -> bool:
         """Whether to go on with this page; False: ask again, from the known trade on. `cut`: its end looks torn off."""
@@ -76,15 +94,19 @@ class Seam:
             return False
         self.gone = doubt if doubt not in (_CUT, _NOT_SHOWN) else None
         self.sure = doubt != _NOT_SHOWN and (self.sure or len(rows["trade_id"]) > 0)
+        self.lost |= doubt == _NOT_SHOWN
         self._doubted.clear()
         self._shown = True
         return True
 
     def new(self, rows: Columns) -> Columns:
         """The rows after the last known one, which are known from now on."""
-        fresh = some(rows, rows["trade_id"] > self.last_id)
+        for at in self.anew(rows):
+            self.anew_ms = int(rows["timestamp_ms"][at - 1]) if at else self.known_ms
+        fresh = some(rows, self._is_new(rows))
         if len(fresh["trade_id"]):
-            self.last_id = int(fresh["trade_id"][-1])
+            self.last_id, self.known_ms = int(fresh["trade_id"][-1]), int(fresh["timestamp_ms"][-1])
+            self.lost = False
         return fresh
 
     def _asked_again(self, doubt: tuple[int, int], rows: Columns) -> bool:
@@ -103,8 +125,10 @@ class Seam:
         return before
 
     def _doubt(self, rows: Columns) -> tuple[int, int] | None:
+        anew = self.anew(rows)
+        known = some(rows, np.arange(len(rows["trade_id"])) < anew[0]) if anew else rows
         first, last = rows["first_id"], rows["trade_id"]
-        if not len(last) or int(last[-1]) < self.last_id:
+        if not len(known["trade_id"]) or int(known["trade_id"][-1]) < self.last_id:
             return None if self._shown else _NOT_SHOWN
         if self.last_id >= 0 and int(first[0]) > self.last_id + 1:
             return self.last_id + 1, int(first[0]) - 1
@@ -125,7 +149,7 @@ class TradesSteps:
         """Where the next Part begins."""
         self.known_ms = self._begin_ms = self.from_ms
         """The time of the last trade that is known."""
-        self.seam = Seam(after.trade_id)
+        self.seam = Seam(after.trade_id, self.known_ms)
         self.done = False
         self._pages: list[bytes] = []
         self._rows: list[Columns] = []
@@ -163,7 +187,8 @@ class TradesSteps:
         return False
 
     def _read(self, raw: bytes) -> Columns:
-        return read_answer(self.exchange, TRADES.name, self.pair, 0, raw)
+        rows = read_answer(self.exchange, TRADES.name, self.pair, 0, raw)
+        return some(rows, rows["timestamp_ms"] > self.seam.anew_ms) if self.seam.anew_ms else rows
 
     def _part(self, raw: bytes, rows: Columns, to_ms: int, *, reached_end: bool = False) -> Part:
         """The next Part; it ends the walk where it reaches what was asked for."""
@@ -190,6 +215,10 @@ class TradesSteps:
     def _keep(self, raw: bytes, rows: Columns) -> None:
         """A page for the next Part, which may need several: a millisecond is told by one Part or by none."""
         wanted = rows if self.seam.last_id >= 0 else some(rows, rows["timestamp_ms"] >= self._begin_ms)
+        for at in self.seam.anew(wanted):
+            self._note(f"its trade ids begin anew, with {wanted['first_id'][at]}")
+            if at == 0 and self.seam.lost:  # who knows what was traded after the last trade that is known
+                self.from_ms = max(self.from_ms, int(wanted["timestamp_ms"][0]))
         fresh = self.seam.new(wanted)
         if len(fresh["timestamp_ms"]):
             self.known_ms = int(fresh["timestamp_ms"][-1])

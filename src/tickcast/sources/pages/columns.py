@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from tickcast.errors import WireError
 from tickcast.events import COMPLETE, Columns
+from tickcast.sequences import in_order, is_one
 from tickcast.sources.contract import TIME_MAX_MS, TIME_MIN_MS
 from tickcast.sources.decimals import ID_MAX, MICROSECONDS_FROM, REMEDY, Unreadable, guarded
 
@@ -92,7 +93,10 @@ class TradeFields(NamedTuple):
 
 
 def trade_columns(fields: TradeFields) -> Columns:
-    """Columns of `events.TRADES`, ascending by id; an id that stands twice is kept once."""
+    """Columns of `events.TRADES`, ascending by id; an id that stands twice is kept once.
+
+    Where ids begin anew in the page, the older sequence comes first, and each ascends.
+    """
     trade_id = np.asarray(fields.trade_id, dtype=np.int64)
     if not np.all((trade_id >= 0) & (trade_id <= ID_MAX)):
         raise Unreadable("a trade's id is not one")
@@ -108,6 +112,10 @@ def trade_columns(fields: TradeFields) -> Columns:
         "bid": np.full(count, np.nan),
         "ask": np.full(count, np.nan),
     }
+    if not is_one(fields.timestamp_ms[np.argsort(trade_id)]):
+        order = in_order(trade_id, fields.timestamp_ms)
+        order = order[np.diff(trade_id[order], prepend=-1) != 0]
+        return {name: column[order] for name, column in columns.items()}
     return _ascending(columns, "trade_id")
 
 

@@ -72,7 +72,11 @@ class BinanceVenue(Venue):
     def _answer(self, params: dict[str, str], seen: list[Row]) -> bytes:
         limit = int(params["limit"])
         if "fromId" in params:
-            found = [row for row in seen if row.aggregate >= int(params["fromId"])][:limit]
+            anew = [at for at in range(1, len(seen)) if seen[at].aggregate < seen[at - 1].aggregate]
+            newest = seen[anew[-1] :] if anew and int(params["fromId"]) <= seen[-1].aggregate else seen
+            found = [row for row in newest if row.aggregate >= int(params["fromId"])][:limit]
+        elif "startTime" not in params:
+            found = seen[-limit:]
         else:
             low, high = int(params["startTime"]), int(params["endTime"])
             assert high - low < 3_600_000

@@ -245,3 +245,66 @@ def test_kraken_pages_begin_at_the_millisecond_that_the_last_one_ended_in() -> N
     sinces = [dict(request.params)["since"] for request in venue.asked]
     assert f"{BEGIN_MS * 1_000_000 - 1}" == sinces[0]
     assert [("pair", "XBTUSD")] == list({request.params[0] for request in venue.asked})
+
+
+def listed_anew(case: Case, rows: list[Row], at: int, pause_s: float) -> list[Row]:
+    """The same trades, but from one on the pair is listed anew, some time later: ids begin with 1."""
+    by = rows[at]
+    later_us = round(pause_s * 1_000_000) + 200_000
+    moved = [
+        row._replace(
+            aggregate=row.aggregate - by.aggregate,
+            first=row.first - by.first + 1,
+            last=row.last - by.first + 1,
+            us=row.us + later_us,
+        )
+        for row in rows[at:]
+    ]
+    return rows[:at] + moved
+
+
+@each_venue
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10_000), count=st.integers(20, 120), known=st.floats(0, 1), anew=st.floats(0, 1),
+    pause_s=st.sampled_from([11.0, 70.0, 4000.0, 100_000.0]),
+)  # fmt: skip
+def test_ids_that_begin_anew_are_walked_over_by_time(
+    case: Case, seed: int, count: int, known: float, anew: float, pause_s: float
+) -> None:
+    old = rows_of(case, seed, count)
+    at = min(1 + int(anew * count), count - 1)
+    rows = listed_anew(case, old, at, pause_s)
+    after = rows[min(int(known * at), at - 1)]
+    venue = case.venue(rows, rows[-1].ms + 30_000)
+
+    parts = drive(case.walk(PAIR, After(after.ms, after.last)), venue)
+
+    assert [row.last for row in rows[rows.index(after) + 1 :]] == ids(parts)
+    assert parts[-1].reached_end
+    assert after.ms == parts[0].from_ms
+    assert all(one.to_ms == two.from_ms for one, two in itertools.pairwise(parts))
+
+
+@each_venue
+def test_a_venue_that_forgot_the_old_ids_tells_nothing_of_the_time_before_the_new_ones(case: Case) -> None:
+    old = rows_of(case, 3, 30)
+    rows = listed_anew(case, old, 20, 4000.0)
+    venue = case.venue(rows[20:], rows[-1].ms + 30_000)
+
+    parts = drive(case.walk(PAIR, After(rows[19].ms, rows[19].last)), venue)
+
+    assert [row.last for row in rows[20:]] == ids(parts)
+    assert rows[20].ms == parts[0].from_ms
+
+
+def test_a_quiet_end_by_ids_is_believed_when_the_newest_page_agrees() -> None:
+    rows = rows_of(CASES[0], 1, 30)
+    venue = BinanceVenue(rows, rows[-1].ms + 4_000_000)
+    walk = binance.TradesWalk(PAIR, After(rows[5].ms, rows[5].last))
+
+    parts = drive(walk, venue)
+
+    assert [row.last for row in rows[6:]] == ids(parts)
+    assert {"symbol", "limit"} == set(dict(venue.asked[-1].params))
+    assert (True, []) == (parts[-1].reached_end, walk.notes)

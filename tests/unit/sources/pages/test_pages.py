@@ -17,10 +17,12 @@ from hypothesis import strategies as st
 
 from tickcast.errors import WireError
 from tickcast.events import CANDLES, COMPLETE, TRADES
+from tickcast.sources import own
 from tickcast.sources.binance import Binance
 from tickcast.sources.coinbase import Coinbase
 from tickcast.sources.files.reader import read_file
 from tickcast.sources.files.result import ReadOptions
+from tickcast.sources.history.contract import Part
 from tickcast.sources.kraken import Kraken
 from tickcast.sources.pages.registry import read_page
 
@@ -263,3 +265,19 @@ def test_mutilated_pages_raise_a_wire_error_or_read_as_columns(data: st.DataObje
         assert len(column) <= 1
     if "price" in columns and len(columns["price"]):
         assert 0 < columns["price"][0] < math.inf
+
+
+def test_a_page_with_two_sequences_of_ids_gives_the_older_one_first() -> None:
+    """Newest first, as Coinbase tells them: the ids began anew between 12:00 and 12:30."""
+    rows = [(2, "12:30:01"), (1, "12:30:00"), (1, "12:30:00"), (5_000_000, "12:00:01"), (4_999_999, "12:00:00")]
+    told = [
+        {"trade_id": str(k), "price": "2", "size": "1", "time": f"2026-01-05T{time}Z", "side": "BUY"}
+        for k, time in rows
+    ]
+    page = msgspec.json.encode({"trades": told})
+
+    columns = read_page("coinbase", "trades", "BTC-USD", 0, page)
+    part = Part("trades", "BTC-USD", 0, 1, 1_800_000_000_000, (page, page), columns, True)
+    fetched = own.read_history("coinbase", own.history(part, live=False))
+
+    assert [4_999_999, 5_000_000, 1, 2] == columns["trade_id"].tolist() == fetched.frame.columns["trade_id"].tolist()
