@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 
 RESTART_MS = 10_000
-"""How much later than the newest known trade: in one sequence, the order of ids and that of times may differ a little."""
+"""How much later than the newest known trade: of one sequence, ids and times may be in orders that differ a little."""
 
 
 def begins_anew(trade_id: Any, timestamp_ms: Any, known_id: Any, known_ms: Any) -> Any:

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from tickcast.sequences import beginnings
 from tickcast.sources.history.contract import Part
 
 Ints = NDArray[np.int64]
@@ -116,8 +117,10 @@ class Holes:
         return self._fill(np.array([first_id]), np.array([last_id]), np.array([timestamp_ms]))
 
     def fill(self, part: Part) -> Filled:
-        """History came."""
-        return self._fill(part.rows["first_id"], part.rows["trade_id"], part.rows["timestamp_ms"])
+        """History came; where ids begin anew in it, the holes are in the newest of them."""
+        columns = [part.rows[name] for name in ("first_id", "trade_id", "timestamp_ms")]
+        start = max(beginnings(columns[1], columns[2]), default=0)
+        return self._fill(*(column[start:] for column in columns))
 
     def judge(self, part: Part, before: Part | None, since_ms: int, now_s: float) -> Filled:
         """History came that was asked for from `since_ms` on, in whole windows: what it does not show may not be there.

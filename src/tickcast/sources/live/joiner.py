@@ -15,19 +15,15 @@ import math
 from collections.abc import Sequence
 from itertools import takewhile
 
-import numpy as np
-
 from tickcast.clock import NS_PER_MS
-from tickcast.events import TRADES
 from tickcast.sources.contract import Message
 from tickcast.sources.history.contract import After, Part
 from tickcast.sources.live.contract import KnownTrades
 from tickcast.sources.live.held import NO_TRADE, Held, Waiting
 from tickcast.sources.live.holes import APART_MS, CONFIRM_S, Filled, Hole, Holes
-from tickcast.sources.live.joining import UNKNOWN, Counts, Joined, Limits, Out, Unseen, Want
+from tickcast.sources.live.joining import UNKNOWN, Counts, Joined, Limits, Out, Unseen, Want, quiet
+from tickcast.sources.live.linking import Taken, is_anew, runs, unlinked
 from tickcast.sources.venues.contract import Span
-
-NO_ROWS = TRADES.empty()
 
 
 class Joiner:
@@ -54,6 +50,8 @@ class Joiner:
         self.holes = Holes()
         self.given_up: list[Hole] = []
         """Holes whose trades the venue itself does not have, until someone takes note."""
+        self.anew = False
+        """Ids began anew, until someone takes note."""
         self._last_id = -1
         self._held = Held()
         self._doubt = self._holding = True
@@ -107,13 +105,13 @@ class Joiner:
         """A message with trades; returns what goes out now."""
         _, first, last, first_ms, last_ms = span
         one = Waiting(message, now_s, self._life, self._doubt, first, last, first_ms, last_ms)
-        if first >= 0 and last < self.next_id:
+        if first >= 0 and last < self.next_id and not self._is_anew(one):
             self._pass(one, now_s)
             if self._suspected:
                 self._mending = 0  # history was only quicker
             return [message]
         self._unlinked = first < 0
-        follows = self._follows(first)
+        follows = self._follows(one)
         if self._holding:
             self._held.add(one)
             self._due_s = min(self._due_s, now_s + self.limits.reorder_s)
@@ -144,8 +142,8 @@ class Joiner:
 
     def cut(self) -> None:
         """Its connection went away: what comes next may not be what came next."""
-        self.live, self._doubt, self._holding, self._suspected = False, True, True, False
-        self._subscribed = self._blind = False
+        self._doubt = self._holding = True
+        self.live = self._suspected = self._subscribed = self._blind = False
         self._life += 1
 
     def subscribed(self, now_s: float, venue_ms: int) -> list[Out]:
@@ -181,9 +179,8 @@ class Joiner:
     def tick(self, now_s: float) -> list[Out]:
         """Time went by: what waited for too long goes out."""
         hold_s = self.limits.hold_s if self._begun else self.limits.first_hold_s
-        if now_s - self._held.since_s < hold_s:
-            return []
-        return self._release(now_s, self._held.older_than(now_s - hold_s))
+        late = now_s - self._held.since_s >= hold_s
+        return self._release(now_s, self._held.older_than(now_s - hold_s)) if late else []
 
     # ---- what history says
 
@@ -222,8 +219,7 @@ class Joiner:
             filled = self.holes.judge(part, want.before, want.after.timestamp_ms, now_s)
             want.before = part
         self._note(filled)
-        live = self.live and self._proves(want)
-        return [Joined(part, live)] if filled.trades or filled.closed else []
+        return [Joined(part, self.live and self._proves(want))] if filled.trades or filled.closed else []
 
     def satisfied(self, want: Want) -> bool:
         """Whether no more of its answers are needed."""
@@ -242,8 +238,8 @@ class Joiner:
     def hole_inside(self, older: Span, newer: Span, now_s: float) -> None:
         """One message holds both, and lacks what is between them."""
         if older.last_id >= self.next_id and 0 <= older.last_id < newer.first_id - 1:
-            ids = (older.last_id + 1, newer.first_id - 1)
-            self._open_hole(*ids, (older.last_ms, newer.first_ms), now_s + self.limits.audit_s)
+            times = (older.last_ms, newer.first_ms)
+            self._open_hole(older.last_id + 1, newer.first_id - 1, times, now_s + self.limits.audit_s)
 
     def _ended(self, want: Want, now_s: float, wait_s: float) -> None:
         self._asked = None
@@ -265,14 +261,21 @@ class Joiner:
         """History after the last trade goes out at once, then what it lets go."""
         firsts, lasts = part.rows["first_id"], part.rows["trade_id"]
         linked = len(lasts) > 0 and bool(firsts[0] >= 0)
-        if linked and firsts[0] > self.next_id >= 0 and want.reach > self.next_id:
+        taken = list(runs(part, self.next_id, self.last_ms)) if linked else []
+        anew = any(rows.anew for rows in taken)
+        if linked and firsts[0] > self.next_id >= 0 and want.reach > self.next_id and not anew:
             return []  # an answer before this one was not needed at its time, now it is: it will be asked again
         # What the venue itself has no more may wait here: it goes first, since after this answer it would be too late.
-        early = self._held.before(int(firsts[0])) if linked and int(firsts[0]) > self.next_id >= 0 else 0
+        behind = linked and int(firsts[0]) > self.next_id >= 0 and not (anew or self._is_anew(self._held.first_trade()))
+        early = self._held.before(int(firsts[0])) if behind else 0
         out = self._release(now_s, early) if early else []
+        taken = list(runs(part, self.next_id, self.last_ms)) if early else taken
         before = (self.next_id, self.last_ms)
-        fresh, oldest_ms = self._take_linked(part, now_s) if linked else self._take_unlinked(part)
-        want.reach = max(want.reach, int(lasts[-1]) + 1) if linked else want.reach
+        if linked:
+            fresh, oldest_ms = self._take_linked(taken, now_s)
+        else:
+            fresh, oldest_ms, self.last_ms = unlinked(part, self.last_ms)
+        want.reach = max(UNKNOWN if anew else want.reach, int(lasts[-1]) + 1) if linked else want.reach
         if self._begun:  # before, it is no gap but the beginning
             want.fresh += fresh
             self._mending += fresh
@@ -282,7 +285,7 @@ class Joiner:
         if fresh and oldest_ms < self.proven_ms - self.limits.young_ms:
             # The pair's time has gone on without these: windows that are long closed need to be made anew, whole.
             told, want.untold = False, []
-            ids = (before[0], self.next_id - 1) if linked and before[0] >= 0 else (-1, -1)
+            ids = (before[0], self.next_id - 1) if linked and before[0] >= 0 and not anew else (-1, -1)
             self._open_hole(*ids, (before[1], max(self.last_ms, self.proven_ms)), now_s)
         else:
             part = want.since(part, told=told)
@@ -292,28 +295,20 @@ class Joiner:
         self._dark = not proof if told else self._dark
         return out + ([Joined(part, proof)] if told else []) + self._settle(now_s)
 
-    def _take_linked(self, part: Part, now_s: float) -> tuple[int, int]:
+    def _take_linked(self, taken: Sequence[Taken], now_s: float) -> tuple[int, int]:
         """Move on to the last of an answer's rows; returns how many trades were not known before, and since when."""
-        firsts, lasts, times = part.rows["first_id"], part.rows["trade_id"], part.rows["timestamp_ms"]
-        next_id = self.next_id if self.next_id >= 0 else int(firsts[0])
-        start = int(np.searchsorted(lasts, next_id))
-        if start == len(lasts):
-            return 0, 0
-        firsts, lasts, times = firsts[start:], lasts[start:], times[start:]
-        begins = np.concatenate(([next_id], lasts[:-1] + 1))
-        for at in np.flatnonzero(firsts > begins).tolist():
-            before_ms = int(times[at - 1]) if at else self.last_ms
-            hole = self._open_hole(int(begins[at]), int(firsts[at]) - 1, (before_ms, int(times[at])), now_s)
-            hole.empty, hole.due_s = 1, now_s + CONFIRM_S
-        self._last_id, self.last_ms = int(lasts[-1]), int(times[-1])
-        self.next_id = self._last_id + 1
-        return int((lasts - np.maximum(firsts, next_id) + 1).sum()), int(times[0])
-
-    def _take_unlinked(self, part: Part) -> tuple[int, int]:
-        times = part.rows["timestamp_ms"]
-        fresh = times[times > self.last_ms]
-        self.last_ms = max(self.last_ms, int(times.max())) if len(fresh) else self.last_ms
-        return len(fresh), int(fresh.min(initial=self.last_ms))
+        fresh = 0
+        for rows in taken:
+            if rows.anew:
+                self._cross(int(rows.times[0]), now_s, proven=rows.proven)
+            next_id = self.next_id if self.next_id >= 0 else int(rows.firsts[0])
+            for first, last, times in rows.gaps(next_id, self.last_ms):
+                hole = self._open_hole(first, last, times, now_s)
+                hole.empty, hole.due_s = 1, now_s + CONFIRM_S
+            self._last_id, self.last_ms = int(rows.lasts[-1]), int(rows.times[-1])
+            self.next_id = self._last_id + 1
+            fresh += rows.count(next_id)
+        return fresh, int(taken[0].times[0]) if taken else 0
 
     def _is_young(self, part: Part) -> bool:
         """Whether its trades can still be folded into their windows one by one, however short those are."""
@@ -325,26 +320,39 @@ class Joiner:
 
     # ---- what goes out, and when
 
-    def _follows(self, first: int) -> bool:
+    def _follows(self, one: Waiting) -> bool:
         """Whether a trade joins what is known."""
-        if first < 0:
+        if one.first_id < 0 or self._is_anew(one):
             return False
-        return first <= self.next_id if self.next_id >= 0 else not self._doubt
+        return one.first_id <= self.next_id if self.next_id >= 0 else not self._doubt
 
     def _gap(self) -> bool:
         """Whether it is known that trades are missing before what waits."""
-        first = self._held.first_trade()
-        return first is not None and first.first_id > self.next_id >= 0
+        one = self._held.first_trade()
+        return one is not None and one.first_id >= 0 and self.next_id >= 0 and not self._follows(one)
+
+    def _is_anew(self, one: Waiting | None) -> bool:
+        return one is not None and is_anew(one, self.next_id, self.last_ms)
+
+    def _cross(self, first_ms: int, now_s: float, *, proven: bool) -> None:
+        """Ids begin anew: the old ones tell nothing any more, of what is missing of them only the time is known."""
+        for hole in self.holes:
+            hole.first_id = hole.last_id = -1
+        if not proven:
+            self._open_hole(-1, -1, (self.last_ms, first_ms), now_s)
+        self.next_id, self.anew = UNKNOWN, True
 
     def _pass(self, one: Waiting, now_s: float, newest_ms: int = 0) -> None:
         """A trade goes out: what is missing before it is a hole from now on, and no doubt any more.
 
         Without ids what is missing may be as new as the newest trade that goes out with it.
         """
-        if one.first_id >= 0 and one.last_id < self.next_id:
+        if self._is_anew(one):
+            self._cross(one.first_ms, now_s, proven=False)
+        elif one.first_id >= 0 and one.last_id < self.next_id:
             self._note(self.holes.seen(one.first_id, one.last_id, one.last_ms))
             return
-        if one.first_id > self.next_id >= 0:
+        elif one.first_id > self.next_id >= 0:
             self._open_hole(self.next_id, one.first_id - 1, (self.last_ms, one.first_ms), now_s)
         elif self._doubt and self.last_ms and (one.first_id < 0 or self.next_id < 0):
             self._open_hole(-1, -1, (self.last_ms - self.limits.overlap_ms, max(newest_ms, one.last_ms)), now_s)
@@ -363,7 +371,7 @@ class Joiner:
             if one.first_id == NO_TRADE:
                 quotes.append(one)
                 continue
-            if not self._follows(one.first_id) and (one.first_id >= 0 or self._doubt):
+            if not self._follows(one) and (one.first_id >= 0 or self._doubt):
                 break
             out += self._proof(one) if quotes else []
             self._pass(one, now_s)
@@ -381,10 +389,7 @@ class Joiner:
         if not self._dark or one.first_id < 0 or not 0 < self.last_ms < one.first_ms:
             return []
         self._dark = False
-        learned_ms = one.message.recv_ns // NS_PER_MS
-        return [
-            Joined(Part(TRADES.name, self.pair, 0, self.last_ms, one.first_ms, (), NO_ROWS, True, learned_ms), True)
-        ]
+        return [quiet(self.pair, self.last_ms, one.first_ms, one.message.recv_ns // NS_PER_MS)]
 
     def _seen(self, until_ms: int, now_s: float) -> None:
         """A blindness is over: windows that it closed too long ago to be mended one by one are asked for whole."""
@@ -415,9 +420,8 @@ class Joiner:
         return out + self._settle(now_s)
 
     def _trust(self) -> None:
-        self._doubt = self._suspected = self._holding = False
+        self._doubt = self._suspected = self._holding = self._dark = False
         self.live = self._begun = True
-        self._dark = False
         self._tries = 0
         self.counts.found += self._mending > 0
         self.counts.repaired += self._mending > 0
@@ -433,8 +437,7 @@ class Joiner:
         return hole
 
     def _count_mended(self) -> None:
-        self.counts.trades += self._mending
-        self._mending = 0
+        self.counts.trades, self._mending = self.counts.trades + self._mending, 0
 
     def _note(self, filled: Filled) -> None:
         self.counts.repaired += filled.closed

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from tickcast.events import TRADES
 from tickcast.sources.contract import Message
 from tickcast.sources.history.contract import After, Part
 from tickcast.sources.history.parts import merged
@@ -31,6 +32,11 @@ class Unseen(NamedTuple):
 
 
 Out = Message | Joined | Unseen
+
+
+def quiet(pair: str, from_ms: int, to_ms: int, learned_ms: int) -> Joined:
+    """Word that nothing was traded in that time, and that nothing is missing between it and the stream."""
+    return Joined(Part(TRADES.name, pair, 0, from_ms, to_ms, (), TRADES.empty(), True, learned_ms), True)
 
 
 class Limits(NamedTuple):

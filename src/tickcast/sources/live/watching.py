@@ -154,6 +154,9 @@ class Watch:
                 ids = f"trades {hole.first_id} to {hole.last_id} can not be had"
                 self._note(f"{lane.pair}: {ids}; the windows between {hole.from_ms} and {hole.to_ms} ms stay partial.")
         joiner.given_up.clear()
+        if joiner.anew:
+            joiner.anew = False
+            self._note(f"{lane.pair}: its trade ids began anew; its trades go on by time, beginning with those ids.")
         repaired, trades = self._told.get(lane, (0, 0))
         counts = joiner.counts
         if counts.repaired > repaired:

@@ -9,8 +9,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
 
 from tickcast.events import TRADES
+from tickcast.sequences import beginnings
 from tickcast.sources.contract import Message
 from tickcast.sources.history.contract import After, Part
 from tickcast.sources.history.parts import Gatherer
@@ -52,6 +54,8 @@ class Storm(msgspec.Struct, frozen=True):
     hold_s: float = 3.0
     known: int = 0
     """How many of the first trades the journal holds already, with a hole in the midst."""
+    anew: int = -1
+    """Before this trade the pair is delisted for a while, and listed anew: its ids begin with 1."""
     from_start: bool = False
     """History is asked for all before the stream opens, though nothing is known."""
 
@@ -60,7 +64,9 @@ def market_of(storm: Storm, chance: random.Random) -> list[Trade]:
     """Trades a tenth of a second apart or so, in bursts of equal time too."""
     trades: list[Trade] = []
     next_id, ms = 1000, 100_000
-    for _ in range(storm.trades):
+    for at in range(storm.trades):
+        if at == storm.anew:
+            next_id, ms = 1, ms + chance.choice((10_500, 14_000, 40_000))
         ms += chance.choice((0, 1, 20, 90, 150, 400))
         if chance.randrange(100) < storm.never_there:
             next_id += chance.randint(1, 3)
@@ -228,7 +234,10 @@ class Run:
         lag_ms = 0 if self.calm else self.storm.history_lags_ms
         now_ms = max(int(self.now_s * 1000) - lag_ms, after.timestamp_ms)
         until_ms = min(want.until_ms or now_ms + 1, now_ms + 1)
-        seen = [one for one in self.market if after.timestamp_ms <= one.ms < until_ms and one.last > after.trade_id]
+        inside = [one for one in self.market if after.timestamp_ms <= one.ms < until_ms]
+        ids, times = (np.array([one[field] for one in inside], dtype=np.int64) for field in (1, 2))
+        anew = next(iter(beginnings(ids, times, after.trade_id, after.timestamp_ms)), len(inside))
+        seen = [one for at, one in enumerate(inside) if at >= anew or one.last > after.trade_id]
         rows, more = seen[: self.storm.page], len(seen) > self.storm.page
         to_ms = rows[-1].ms if more else until_ms
         part = part_of(rows, (after.timestamp_ms, to_ms), end=not more, linked=self.storm.linked)
@@ -292,6 +301,12 @@ class Run:
     def begun(self) -> int:
         """The first id that is owed: what is older than the first that came was never asked for."""
         return self.known[0].first if self.known else self.emitted()[0].start
+
+    def owed(self) -> set[int]:
+        """All ids from the first one on that came."""
+        begun = self.begun()
+        start = next(at for at, one in enumerate(self.market) if one.first <= begun <= one.last)
+        return {number for one in self.market[start:] for number in range(one.first, one.last + 1)}
 
     def messages(self) -> list[bytes]:
         """The venue's messages, in the order in which they went out."""

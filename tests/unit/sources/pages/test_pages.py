@@ -270,10 +270,8 @@ def test_mutilated_pages_raise_a_wire_error_or_read_as_columns(data: st.DataObje
 def test_a_page_with_two_sequences_of_ids_gives_the_older_one_first() -> None:
     """Newest first, as Coinbase tells them: the ids began anew between 12:00 and 12:30."""
     rows = [(2, "12:30:01"), (1, "12:30:00"), (1, "12:30:00"), (5_000_000, "12:00:01"), (4_999_999, "12:00:00")]
-    told = [
-        {"trade_id": str(k), "price": "2", "size": "1", "time": f"2026-01-05T{time}Z", "side": "BUY"}
-        for k, time in rows
-    ]
+    about = {"product_id": "BTC-USD", "price": "2", "size": "1", "side": "BUY"}
+    told = [{"trade_id": str(k), "time": f"2026-01-05T{time}Z", **about} for k, time in rows]
     page = msgspec.json.encode({"trades": told})
 
     columns = read_page("coinbase", "trades", "BTC-USD", 0, page)
