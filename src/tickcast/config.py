@@ -48,6 +48,8 @@ _RANGES = (
     ("port", 0, 65_535),
     ("hold_ms", 0, 60_000),
     ("history_days", 0, 3_650),
+    ("training_days", 0, 36_500),
+    ("trials", 1, 100_000),
 )
 """The least and the greatest that each of these may be; 0 days keep the journal for ever, port 0 is any free one."""
 _CHOICES = (("history", ("candles", "trades")), ("ws_client", ("", "picows", "aiohttp")))
@@ -78,6 +80,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What it fetches for those days: `candles` or `trades`."""
     ws_client: str = ""
     """`picows` or `aiohttp`; empty: the faster one that is there."""
+    training_days: float = 60.0
+    """How far back from the newest row models learn; 0: from all there is."""
+    trials: int = 50
+    """How many sets of parameters a search tries."""
 
     def __post_init__(self) -> None:
         for name, low, high in _RANGES:
@@ -95,7 +101,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return FlowSettings(self.candle_seconds, self.indicators, self.grace_ms)
 
 
-_ALIASES = {"PAIRS": "pairs", "KAFKA_BROKER": "kafka_broker"}
+_ALIASES = {
+    "PAIRS": "pairs",
+    "KAFKA_BROKER": "kafka_broker",
+    "TRAINING_DATA_HORIZON_DAYS": "training_days",
+    "HYPERPARAM_SEARCH_TRIALS": "trials",
+}
 _PREFIX = "TICKCAST_"
 _LISTS = {"pairs", "candle_seconds", "indicators", "endpoints"}
 

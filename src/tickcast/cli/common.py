@@ -32,6 +32,8 @@ def add_settings(
         "candle_seconds": ("S,S", "lengths of candles in seconds, for example 1,60,300 (default: 60)"),
         "indicators": ("A,B", "TA-Lib functions beside the default set, for example ADX:14,CCI:20"),
         "host": ("HOST", "address to listen on (default: 127.0.0.1)"),
+        "training_days": ("N", "how far back from the newest row to learn (default: 60; 0: all)"),
+        "trials": ("N", "how many sets of parameters to try (default: 50)"),
         "port": ("N", "port to listen on (default: 8000; 0: any free one)"),
     }
     for name in names:

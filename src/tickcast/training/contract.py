@@ -67,6 +67,8 @@ class Dataset(msgspec.Struct, frozen=True):
     feature_set: str
     excluded: Mapping[str, int]
     """Why rows were left out, and how many."""
+    dropped: Mapping[str, str] = {}
+    """Columns of the feature rows that are no inputs, and why."""
 
     def __len__(self) -> int:
         return len(self.labels)
