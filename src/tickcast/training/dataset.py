@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tickcast.clock import DAY_MS, utc_text
 from tickcast.errors import TrainingError
 from tickcast.events import FEATURES
+from tickcast.features.volatility import horizon_candles
 from tickcast.training import labels
 from tickcast.training.contract import F8, I8, Dataset, Task
 from tickcast.training.inputs import Inputs, choose, first_infinity, too_sparse
@@ -132,7 +133,7 @@ def _check_threshold(request: Request, names: Sequence[str], seconds: int) -> No
             "make the rows again with this version, by `tickcast replay` or `tickcast import`",
         )
     told = request.threshold_seconds or request.task.horizon_seconds
-    if -(-told // seconds) != labels.horizon_candles(request.task, seconds):
+    if horizon_candles(told, seconds) != horizon_candles(request.task.horizon_seconds, seconds):
         raise TrainingError(
             "horizon",
             f"is {request.task.horizon_seconds} s and the rows' spike threshold is for {told} s",

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tickcast.events import PARTIAL, Columns
-from tickcast.features.volatility import candle_variance
+from tickcast.features.volatility import candle_variance, horizon_candles
 from tickcast.training.contract import F8, I8, Task
 
 OK, PARTIAL_ROW, NO_LABEL_YET, GAP_IN_HORIZON, NO_THRESHOLD, ZERO_RETURN = range(6)
@@ -53,23 +53,18 @@ class Labels(NamedTuple):
     """OK, or why there is no label."""
 
 
-def horizon_candles(task: Task, candle_seconds: int) -> int:
-    """How many candles the horizon spans.
-
-    >>> horizon_candles(Task("volatility", 60), 300), horizon_candles(Task("price", 300), 60)
-    (1, 5)
-    """
-    return -(-task.horizon_seconds // candle_seconds)
-
-
 def horizon_ms(task: Task, candle_seconds: int) -> int:
-    """How far a label reaches into the future: whole candles."""
-    return horizon_candles(task, candle_seconds) * candle_seconds * 1000
+    """How far a label reaches into the future: whole candles.
+
+    >>> horizon_ms(Task("volatility", 60), 300), horizon_ms(Task("price", 300), 60)
+    (300000, 300000)
+    """
+    return horizon_candles(task.horizon_seconds, candle_seconds) * candle_seconds * 1000
 
 
 def label(task: Task, candle_seconds: int, candles: Columns, times_ms: I8, thresholds: F8) -> Labels:
     """Labels of rows at some times; candles are of one key and length, in the order of time, each once."""
-    count, step_ms = horizon_candles(task, candle_seconds), candle_seconds * 1000
+    count, step_ms = horizon_candles(task.horizon_seconds, candle_seconds), candle_seconds * 1000
     ends = candles["window_end_ms"]
     whole = np.append(0, np.cumsum(candles["quality"] == PARTIAL))
     reasons = np.zeros(len(times_ms), dtype=np.int8)
@@ -91,8 +86,8 @@ def label(task: Task, candle_seconds: int, candles: Columns, times_ms: I8, thres
         realised[good] = realised_volatility(candles, candle_seconds, at[good], count)
         moved = np.log(candles["close"][last[good]] / candles["close"][at[good]])
         values[good] = _values(task, moved, realised[good], thresholds[good])
-        reasons[good] = _reasons(task, moved, thresholds[good])
-    values[reasons != OK] = np.nan
+        reasons[good] = _reasons(task, moved, realised[good], thresholds[good])
+    values[reasons != OK] = realised[reasons != OK] = np.nan
     return Labels(values, realised, close, reasons)
 
 
@@ -115,10 +110,11 @@ def _values(task: Task, moved: F8, realised: F8, thresholds: F8) -> F8:
     return above.astype(np.float64)
 
 
-def _reasons(task: Task, moved: F8, thresholds: F8) -> NDArray[np.int8]:
+def _reasons(task: Task, moved: F8, realised: F8, thresholds: F8) -> NDArray[np.int8]:
     found = np.zeros(len(moved), dtype=np.int8)
     if task.name == "direction":
         found[moved == 0.0] = ZERO_RETURN
     elif task.name == "volatility":
         found[~np.isfinite(thresholds)] = NO_THRESHOLD
+    found[~(np.isfinite(moved) & np.isfinite(realised))] = GAP_IN_HORIZON  # a candle without a price is none
     return found

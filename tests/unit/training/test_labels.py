@@ -136,3 +136,13 @@ def test_labels_are_those_of_a_plain_loop(moves: list[float], missing: set[int],
         else:
             assert found.reasons[row] in (GAP_IN_HORIZON, NO_LABEL_YET)
             assert math.isnan(found.values[row])
+
+
+def test_a_candle_without_a_price_is_no_candle() -> None:
+    bars = candles(CLOSES)
+    bars["low"][3] = bars["close"][3] = 0.0
+
+    found = labelled(VOLATILITY, bars, 1, 2, 3, 4)
+
+    assert [OK, GAP_IN_HORIZON, PARTIAL_ROW, OK] == found.reasons.tolist()
+    assert math.isnan(found.realised[1])
