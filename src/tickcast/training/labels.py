@@ -76,6 +76,7 @@ def label(task: Task, candle_seconds: int, candles: Columns, times_ms: I8, thres
     there = (ends[at] == times_ms) & (candles["quality"][at] != PARTIAL) & (candles["close"][at] > 0)
     last = np.minimum(at + count, len(ends) - 1)
     complete = (last == at + count) & (ends[last] == times_ms + count * step_ms) & (whole[last + 1] == whole[at + 1])
+    complete &= candles["close"][last] > 0
     # of several reasons the first one stands: they are written from the last to the first
     reasons[~complete] = GAP_IN_HORIZON
     reasons[times_ms + count * step_ms > ends[-1]] = NO_LABEL_YET
