@@ -36,9 +36,12 @@ def test_a_commands_own_default_stands_only_where_nothing_is_said(file: Path) ->
 
 
 def test_names_of_other_documents_work_and_our_own_outrank_them() -> None:
-    settings = load({}, environ={"PAIRS": "A,B", "KAFKA_BROKER": "k:9092", "TICKCAST_PAIRS": "C"})
+    environ = {"PAIRS": "A,B", "KAFKA_BROKER": "k:9092", "TICKCAST_PAIRS": "C"}
+    learning = {"TRAINING_DATA_HORIZON_DAYS": "30", "HYPERPARAM_SEARCH_TRIALS": "7", "TICKCAST_TRIALS": "8"}
+    settings = load({}, environ=environ | learning)
 
     assert (("C",), "k:9092") == (settings.pairs, settings.kafka_broker)
+    assert (30.0, 8) == (settings.training_days, settings.trials)
 
 
 def test_the_file_in_the_working_directory_is_read_unasked(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,6 +67,8 @@ def test_the_file_in_the_working_directory_is_read_unasked(file: Path, monkeypat
         ({"TICKCAST_HISTORY_DAYS": "-0.5"}, "history_days: was -0.5"),
         ({"TICKCAST_HISTORY_DAYS": "nan"}, "history_days: was nan"),
         ({"TICKCAST_HISTORY": "klines"}, "history: was klines, so nothing was started; give candles or trades"),
+        ({"TRAINING_DATA_HORIZON_DAYS": "-1"}, "training_days: was -1"),
+        ({"HYPERPARAM_SEARCH_TRIALS": "0"}, "trials: was 0, so nothing was started; give a number from 1 to 100000"),
         ({"TICKCAST_WS_CLIENT": "curl"}, "ws_client: was curl, so nothing was started; give picows or aiohttp, or"),
     ],
 )
