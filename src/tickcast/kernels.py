@@ -19,6 +19,7 @@ import numba
 from numba.core.caching import FunctionCache
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
+from numpy.typing import NDArray
 
 from tickcast.config import cache_dir
 from tickcast.kernel_cache import Generation, alone
@@ -113,6 +114,11 @@ def _kept(compiler: Any, function: F) -> F:
     if compiler is not function:  # NUMBA_DISABLE_JIT leaves it as it is
         compiler._cache = SharedCache(function)
     return cast(F, compiler)
+
+
+def plain(column: NDArray[Any]) -> NDArray[Any]:
+    """A column as kernels were compiled for: one that is read-only or strided would compile them anew."""
+    return column if column.flags.carray else column.copy()
 
 
 def warms(function: Callable[[], object]) -> Callable[[], object]:

@@ -48,7 +48,7 @@ from tickcast.candles.rebuild import Rebuilder, start_anew
 from tickcast.config import FlowSettings
 from tickcast.errors import SnapshotError
 from tickcast.events import CANDLES, TRADES, Columns, Frame, concat
-from tickcast.kernels import warms
+from tickcast.kernels import plain, warms
 from tickcast.seen import known, missing
 from tickcast.snapshot import pack, unpack
 
@@ -116,7 +116,7 @@ class Candles:
     def _fold(self, state: CandlesState, frame: Frame) -> Columns | None:
         """What the frame makes the ring issue."""
         columns = frame.columns
-        given: list[Any] = [*state.book, *[_plain(columns[name]) for name in Rows._fields]]
+        given: list[Any] = [*state.book, *[plain(columns[name]) for name in Rows._fields]]
         out = state.out
         issued = _fold(*given, *out, 0, frame.low_ms, frame.blind_from_ms, frame.whole_from_ms)
         while issued < 0:
@@ -190,11 +190,6 @@ def seen_ids(state: CandlesState) -> list[tuple[int, int, int, int]]:
 
 def _intervals(state: CandlesState) -> NDArray[np.int64]:
     return known(state.book.ids, int(state.book.facts[USED]))
-
-
-def _plain(column: NDArray[Any]) -> NDArray[Any]:
-    """A column as the kernels were compiled for: one that is read-only or strided would compile them anew."""
-    return column if column.flags.carray else column.copy()
 
 
 def _order(header: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -12,14 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from operator import itemgetter
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tickcast.config import FlowSettings
 from tickcast.events import TICK_SPANS, TICKS, TRADES, Columns, Frame
-from tickcast.kernels import warms
+from tickcast.kernels import plain, warms
 from tickcast.seen import known, new_seen
 from tickcast.snapshot import pack, unpack
 from tickcast.ticks.fold import (
@@ -87,7 +85,7 @@ class Ticks:
     def step(self, state: TicksState, frame: Frame) -> list[Frame]:
         """Fold one frame in; always one frame out."""
         columns = frame.columns
-        rows = [_plain(columns[name]) for name in _READ]
+        rows = [plain(columns[name]) for name in _READ]
         count = len(rows[0])
         ints, floats = np.empty((len(OUT_INTS), count), dtype=np.int64), np.empty((len(_OUT_FLOATS), count))
         row, ticks = _fold(state.facts, state.ids, state.ring, state.mid, *rows, ints, floats, 0, 0, frame.low_ms)
@@ -129,11 +127,6 @@ class Ticks:
         """Trades that are no ticks, and ticks for which there was no room."""
         names = {"duplicates": DUPLICATES, "overlapping": OVERLAPPING, "late": LATE, "dropped": DROPPED}
         return {name: int(state.facts[at]) for name, at in names.items()}
-
-
-def _plain(column: NDArray[Any]) -> NDArray[Any]:
-    """A column as the kernels were compiled for: one that is read-only or strided would compile them anew."""
-    return column if column.flags.carray else column.copy()
 
 
 def _grow(state: TicksState) -> None:

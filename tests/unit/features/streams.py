@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from tests.unit.indicators.market import DAY_MS, MONDAY_MS, bits, candles, walk
+from tests.unit.indicators.market import (
+    DAY_MS,
+    MONDAY_MS,
+    Stepper,
+    bits,
+    candles,
+    forgetting_everything,
+    in_one_process,
+    walk,
+)
 from tickcast.config import FlowSettings
 from tickcast.events import TICKS, Columns, Frame, concat
 from tickcast.features.stage import Features
@@ -16,7 +24,7 @@ START_MS = MONDAY_MS + 10 * 3_600_000
 SETTINGS = FlowSettings(candle_seconds=(60, 300))
 MARKET = {seconds: walk(700, START_MS, seconds, seed=seconds) for seconds in SETTINGS.candle_seconds}
 
-__all__ = ["DAY_MS", "MONDAY_MS", "bits"]
+__all__ = ["DAY_MS", "MONDAY_MS", "bits", "forgetting_everything", "in_one_process"]
 
 
 def candle(place: int, seconds: int = 60, revision: int = 0, add: float = 0.0, **more: Any) -> Columns:
@@ -46,22 +54,10 @@ def ticks(*at_ms: int) -> Columns:
     return columns
 
 
-def in_one_process(stage: Features, state: Any, one: Frame) -> tuple[Any, list[Frame]]:
-    """As the embedded runner does."""
-    return state, stage.step(state, one)
-
-
-def forgetting_everything(stage: Features, state: Any, one: Frame) -> tuple[Any, list[Frame]]:
-    """As a runner does that keeps states as bytes, or was killed between any two frames."""
-    state = stage.restore(stage.snapshot(state))
-    out = stage.step(state, one)
-    return stage.restore(stage.snapshot(state)), out
-
-
 class Run:
     """A stage and its one state."""
 
-    def __init__(self, step: Callable[[Features, Any, Frame], tuple[Any, list[Frame]]] = in_one_process) -> None:
+    def __init__(self, step: Stepper = in_one_process) -> None:
         self.stage, self.step = Features(SETTINGS), step
         self.state = self.stage.new()
 

@@ -24,7 +24,7 @@ from tests.unit.features.streams import (
     indicators_of,
     ticks,
 )
-from tests.unit.indicators.market import cut
+from tests.unit.indicators.market import cut, said
 from tickcast.config import FlowSettings
 from tickcast.errors import DataError, SnapshotError
 from tickcast.events import FEATURES, TICKS, Columns, Frame, concat
@@ -36,10 +36,6 @@ from tickcast.features.stage import Features
 @pytest.fixture(params=[in_one_process, forgetting_everything])
 def run(request: pytest.FixtureRequest) -> Run:
     return Run(request.param)
-
-
-def said(columns: Columns, *names: str) -> list[tuple[Any, ...]]:
-    return list(zip(*(columns[name].tolist() for name in names), strict=True)) if columns else []
 
 
 def test_the_columns_are_the_tables_then_the_features_by_name(run: Run) -> None:

@@ -20,7 +20,8 @@ DAY_MS = 86_400_000
 MONDAY_MS = 1_618_790_400_000
 """2021-04-19, a midnight."""
 
-Stepper = Callable[[Indicators, Any, Frame], tuple[Any, list[Frame]]]
+Stepper = Callable[[Any, Any, Frame], tuple[Any, list[Frame]]]
+"""How a stage is fed: stage, state and frame to state and frames."""
 
 
 def real_candles(shared_data: Path, coin: str = "BTC") -> Columns:
@@ -63,12 +64,12 @@ def frame(columns: Columns, low_ms: int = 0, whole_from_ms: int = 0) -> Frame:
     return Frame("candles", "binance", "BTCUSDT", low_ms, columns, whole_from_ms=whole_from_ms)
 
 
-def in_one_process(stage: Indicators, state: Any, one: Frame) -> tuple[Any, list[Frame]]:
+def in_one_process(stage: Any, state: Any, one: Frame) -> tuple[Any, list[Frame]]:
     """As the embedded runner does."""
     return state, stage.step(state, one)
 
 
-def forgetting_everything(stage: Indicators, state: Any, one: Frame) -> tuple[Any, list[Frame]]:
+def forgetting_everything(stage: Any, state: Any, one: Frame) -> tuple[Any, list[Frame]]:
     """As a runner does that keeps states as bytes, or was killed between any two frames."""
     state = stage.restore(stage.snapshot(state))
     out = stage.step(state, one)

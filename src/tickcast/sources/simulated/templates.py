@@ -30,7 +30,7 @@ LITERAL, WHOLE, FIXED, TRIMMED, PARTS, ISO, WORD = range(7)
 FIELD_BYTES_MAX = 48
 _FIELD = re.compile(r"<(?P<name>[a-z_]+)(:(?P<form>[^>]*))?>")
 _DIVIDED = {"ms": 1000, "s": 1_000_000}
-_COLUMNS = {
+MARKET_COLUMNS = {
     "time_us": k.TIME_US,
     "id": k.ID,
     "price": k.PRICE,
@@ -41,6 +41,7 @@ _COLUMNS = {
     "ask": k.ASK,
     "ask_size": k.ASK_SIZE,
 }
+"""The fields of a row of the market, by the names that templates give them."""
 
 
 class Templates(NamedTuple):
@@ -53,7 +54,7 @@ class Templates(NamedTuple):
 
 
 def compile_templates(
-    texts: Sequence[tuple[str, Mapping[str, int]]], columns: Mapping[str, int] = _COLUMNS
+    texts: Sequence[tuple[str, Mapping[str, int]]], columns: Mapping[str, int] = MARKET_COLUMNS
 ) -> Templates:
     """Compile templates, each with the decimals of its fields; `columns` says where in a row each field is.
 

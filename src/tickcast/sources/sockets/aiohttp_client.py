@@ -9,16 +9,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import ssl
-from collections.abc import Coroutine, Mapping
+from collections.abc import Awaitable, Coroutine, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from tickcast.clock import Clock
 from tickcast.sources.sockets.contract import Listener, SocketError
+from tickcast.sources.sockets.dialler import Dialler
 from tickcast.sources.sockets.failures import failed, goodbye_words, no_websocket, refused
 from tickcast.sources.sockets.patience import within
 from tickcast.sources.sockets.resolving import Resolver
@@ -27,19 +27,15 @@ CLOSE_WAIT_S = 1.0
 """How long the other side may take to answer our goodbye."""
 UNSENT_MAX = 1024
 """Messages that may wait to be sent; the other side takes nothing any more when there are more."""
+T = TypeVar("T")
 _TEXT, _BINARY = aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY
 _PING, _PONG = aiohttp.WSMsgType.PING, aiohttp.WSMsgType.PONG
 
 
-class AiohttpClient:
+class AiohttpClient(Dialler):
     """Dials with aiohttp."""
 
     name = "aiohttp"
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._resolver = Resolver()
-        self._contexts: dict[str, ssl.SSLContext] = {}
 
     async def connect(
         self, url: str, listener: Listener, *, message_bytes_max: int, timeout_s: float, ca_file: str = ""
@@ -74,12 +70,6 @@ class AiohttpClient:
                 raise _error(url, exc, timeout_s) from exc
             raise
         return AiohttpSocket(session, lines, spoken, listener, self._clock, message_bytes_max)
-
-    def _context(self, ca_file: str) -> ssl.SSLContext:
-        """Reading a list of authorities takes tens of milliseconds: once for all dials."""
-        if ca_file not in self._contexts:
-            self._contexts[ca_file] = ssl.create_default_context(cafile=ca_file or None)
-        return self._contexts[ca_file]
 
 
 def _noted(lines: list[socket.socket], address: Any) -> socket.socket:
@@ -117,9 +107,9 @@ class _Names(AbstractResolver):
         """Nothing is held."""
 
 
-async def _awaited(work: Any) -> aiohttp.ClientWebSocketResponse[Any]:
+async def _awaited(work: Awaitable[T]) -> T:
     """As a coroutine: aiohttp's own object is a mere awaitable."""
-    return await work  # type: ignore[no-any-return]
+    return await work
 
 
 async def _stay(request: aiohttp.ClientRequest, handler: Any) -> aiohttp.ClientResponse:

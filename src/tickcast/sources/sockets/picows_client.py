@@ -11,7 +11,6 @@ import contextlib
 import logging
 import re
 import socket
-import ssl
 from functools import partial
 from typing import Any
 
@@ -20,9 +19,9 @@ from picows.url import WSParsedURL
 
 from tickcast.clock import Clock
 from tickcast.sources.sockets.contract import Listener, SocketError
+from tickcast.sources.sockets.dialler import Dialler
 from tickcast.sources.sockets.failures import failed, goodbye_words, no_websocket, refused
 from tickcast.sources.sockets.patience import within
-from tickcast.sources.sockets.resolving import Resolver
 
 CLOSE_WAIT_S = 1.0
 """How long the other side may take to answer our goodbye."""
@@ -37,15 +36,10 @@ _TEXT, _BINARY, _CONTINUATION = WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONT
 _PING, _PONG, _CLOSE = WSMsgType.PING, WSMsgType.PONG, WSMsgType.CLOSE
 
 
-class PicowsClient:
+class PicowsClient(Dialler):
     """Dials with picows."""
 
     name = "picows"
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._resolver = Resolver()
-        self._contexts: dict[str, ssl.SSLContext] = {}
 
     async def connect(
         self, url: str, listener: Listener, *, message_bytes_max: int, timeout_s: float, ca_file: str = ""
@@ -84,12 +78,6 @@ class PicowsClient:
         ears.line = await self._resolver.connect(parsed.host, parsed.port)
         return ears.line
 
-    def _context(self, ca_file: str) -> ssl.SSLContext:
-        """Reading a list of authorities takes tens of milliseconds: once for all dials."""
-        if ca_file not in self._contexts:
-            self._contexts[ca_file] = ssl.create_default_context(cafile=ca_file or None)
-        return self._contexts[ca_file]
-
 
 def _refusal(url: str, exc: WSHandshakeError) -> SocketError:
     """The status is read from the bytes: picows knows neither HTTP/1.0 nor statuses that Python has no name for."""
@@ -123,13 +111,13 @@ class PicowsSocket(WSListener):
 
     def send(self, raw: bytes) -> None:
         """Send one text message; on a closed socket nothing happens."""
-        if self._open():
-            self._transport.send(_TEXT, raw)  # type: ignore[union-attr]
+        if (transport := self._open()) is not None:
+            transport.send(_TEXT, raw)
 
     def ping(self, payload: bytes) -> None:
         """Send a WebSocket ping."""
-        if self._open():
-            self._transport.send_ping(payload)  # type: ignore[union-attr]
+        if (transport := self._open()) is not None:
+            transport.send_ping(payload)
 
     def close(self) -> None:
         """Say goodbye; after a second without an answer the line is cut."""
@@ -142,19 +130,19 @@ class PicowsSocket(WSListener):
             with contextlib.suppress(OSError):  # it is gone already, which is what we want
                 self.line.shutdown(socket.SHUT_RDWR)
 
-    def _open(self) -> bool:
-        """Whether one may write; a line that picows gave up, or that takes nothing, is cut here."""
+    def _open(self) -> WSTransport | None:
+        """Where one may write, if one may; a line that picows gave up, or that takes nothing, is cut here."""
         transport = self._transport
         if transport is None or self._why or transport.is_disconnected:
-            return False
+            return None
         if transport.is_close_frame_sent:  # picows' own goodbye may wait for ever behind unsent bytes
             transport.disconnect(False)
-            return False
+            return None
         if transport.underlying_transport.get_write_buffer_size() > WRITE_BUFFER_MAX:
             self._why = "does not take what we send"
             transport.disconnect(False)
-            return False
-        return True
+            return None
+        return transport
 
     def _end(self, why: str, code: Any) -> None:
         if self._why or self._transport is None or self._transport.is_disconnected:
@@ -223,8 +211,8 @@ class PicowsSocket(WSListener):
         if frame.rsv1 or frame.rsv2 or frame.rsv3:
             self._end("sent a compressed or reserved frame that we did not ask for", WSCloseCode.PROTOCOL_ERROR)
         elif kind is _PING:
-            if self._open():
-                self._transport.send_pong(frame.get_payload_as_bytes())  # type: ignore[union-attr]
+            if (transport := self._open()) is not None:
+                transport.send_pong(frame.get_payload_as_bytes())
             listener.sign_of_life(recv_ns, None)
         elif kind is _PONG:
             listener.sign_of_life(recv_ns, frame.get_payload_as_bytes())

@@ -19,7 +19,7 @@ from tickcast.sources.simulated import kernels as k
 from tickcast.sources.simulated.exchange.sockets.frames import text_frames
 from tickcast.sources.simulated.exchange.world import Happened
 from tickcast.sources.simulated.market import Pair
-from tickcast.sources.simulated.templates import Templates, compile_templates, render
+from tickcast.sources.simulated.templates import MARKET_COLUMNS, Templates, compile_templates, render
 
 I8 = NDArray[np.int64]
 TRADE, QUOTE, AGGREGATE = 0, 1, 2
@@ -30,20 +30,7 @@ BATCH_US = 250_000
 
 # columns behind those of the market's rows
 AGG, FIRST, SENT = k.WIDTH, k.WIDTH + 1, k.WIDTH + 2
-COLUMNS = {
-    "time_us": k.TIME_US,
-    "id": k.ID,
-    "price": k.PRICE,
-    "quantity": k.QUANTITY,
-    "maker": k.MAKER,
-    "bid": k.BID,
-    "bid_size": k.BID_SIZE,
-    "ask": k.ASK,
-    "ask_size": k.ASK_SIZE,
-    "aggregate": AGG,
-    "first": FIRST,
-    "sent_us": SENT,
-}
+COLUMNS = MARKET_COLUMNS | {"aggregate": AGG, "first": FIRST, "sent_us": SENT}
 
 _STAMP = compile_templates([("<time_us:iso>", {})], {"time_us": 0})
 
