@@ -73,3 +73,11 @@ class TrainingError(TickcastError):
 
 class BundleError(TickcastError):
     """A model bundle that must not be served."""
+
+
+class Stopped(KeyboardInterrupt):
+    """Somebody asked for the end by a signal, and gets it in our way.
+
+    Not KeyboardInterrupt itself: Python remembers that one wherever it leaves an `exec`, as in a compiler, and lets
+    `python -m tickcast` end by the signal after all, whoever caught it.
+    """

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -115,7 +116,7 @@ class Voyage:
             self.exchange.calm()
             market_ms = self.market_ms()
             said = lines_of(faults).decode().replace("\n", " ")
-            yield from self._until(lambda market_ms=market_ms: self._whole_again(market_ms), f"whole after {said}")  # type: ignore[misc]
+            yield from self._until(partial(self._whole_again, market_ms), f"whole after {said}")
 
     def _until(self, reached: Callable[[], bool], what: str) -> Iterator[bool]:
         deadline_s = self._now_s() + PATIENCE_S

@@ -44,8 +44,10 @@ STOPPED_BY: list[int] = []
 
 def raise_if_stopped() -> None:
     """For what a command is called back with: an import or a destructor may have swallowed what a signal raised."""
+    from tickcast.errors import Stopped
+
     if STOPPED_BY:
-        raise KeyboardInterrupt
+        raise Stopped
 
 
 def parser_for(argv: Sequence[str]) -> argparse.ArgumentParser:
@@ -91,7 +93,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except (KeyboardInterrupt, Exception) as error:
         if STOPPED_BY or isinstance(error, KeyboardInterrupt):
-            exec("")  # noqa: S102 - a compiler's own `exec` that was interrupted would end us as if by the signal
             print(f"tickcast {name}: stopped at your word; what was journaled is kept.", file=sys.stderr)
             return 128 + (STOPPED_BY or [signal.SIGINT])[0]
         if isinstance(error, TickcastError):
@@ -115,9 +116,11 @@ def _stoppable(stopped_by: list[int]) -> Iterator[None]:
     A library that is interrupted may say so in words of its own (DuckDB does), so the signal is written down.
     """
 
+    from tickcast.errors import Stopped
+
     def stop(number: int, _: object) -> None:
         stopped_by.append(number)
-        raise KeyboardInterrupt
+        raise Stopped
 
     if threading.current_thread() is not threading.main_thread():  # only that one may say what a signal does
         yield

@@ -12,6 +12,7 @@ import msgspec
 
 from tickcast.clock import Clock
 from tickcast.config import Settings
+from tickcast.errors import Stopped
 from tickcast.runners.embedded import Embedded
 from tickcast.runners.origins import Origins
 from tickcast.runners.stopping import Stopping
@@ -127,7 +128,7 @@ class _Notes:
 def _end_if(stopping: Stopping) -> None:
     """Half a range is no success, whatever was kept of it."""
     if stopping.asked:
-        raise KeyboardInterrupt
+        raise Stopped
 
 
 def fetched_spans(store: DuckStore, exchange: str, pair: str, seconds: int) -> list[tuple[int, int]]:

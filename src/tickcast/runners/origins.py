@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from tickcast.clock import NS_PER_MS, Clock
 from tickcast.config import Settings
-from tickcast.runners.beginning import beginning
+from tickcast.runners.beginning import Beginning, beginning
 from tickcast.runners.pipeline import Pipeline
 from tickcast.sources.contract import Feed
 from tickcast.sources.history.budget import Budgets
@@ -128,7 +128,7 @@ class Origins:
                     trades.append(self._feed(exchange, [pair], "trades", 0, reached_ms, now_ms))
         return [stage for stage in (candles, trades) if stage]
 
-    def _beginning(self, exchange: str, now_ms: int):  # type: ignore[no-untyped-def]
+    def _beginning(self, exchange: str, now_ms: int) -> Beginning:
         settings = self.settings
         return beginning(
             exchange, settings.candle_seconds, now_ms=now_ms, what=settings.history, days=settings.history_days

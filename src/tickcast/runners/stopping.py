@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from tickcast.errors import Stopped
+
 AGAIN_S = 0.25
 _NUMBERS = (signal.SIGINT, signal.SIGTERM)
 Handler = Callable[[int, FrameType | None], Any]
@@ -53,13 +55,13 @@ class Stopping:
             timers[0].start()
             if callable(before[number]):
                 before[number](number, frame)
-            raise KeyboardInterrupt
+            raise Stopped
 
         with _handled(dict.fromkeys(_NUMBERS, raise_it)), _quiet():
             try:
                 yield
                 if self.asked:
-                    raise KeyboardInterrupt
+                    raise Stopped
             finally:
                 over.append(True)
                 for timer in timers:

@@ -14,7 +14,7 @@ import msgspec
 
 from tickcast.clock import NS_PER_MS, Clock
 from tickcast.config import Settings
-from tickcast.errors import StoreError
+from tickcast.errors import Stopped, StoreError
 from tickcast.runners.collecting import collected_rarely
 from tickcast.runners.embedded import Embedded
 from tickcast.runners.health import LIVE, Watch
@@ -148,7 +148,7 @@ class System:
         self.watch.tick()
         self._on_tick(self)
         if self._stopping.asked:
-            raise KeyboardInterrupt
+            raise Stopped
 
     def _server(self) -> QueryServer:
         settings, watch = self.settings, self.watch

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from types import GenericAlias
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
@@ -99,7 +100,7 @@ def _form(kind: str, names: tuple[str, ...]) -> _Form:
             ("exchange", str),
             ("pair", str),
             ("low_ms", _Int),
-            ("rows", list[row]),  # type: ignore[valid-type]
+            ("rows", GenericAlias(list, (row,))),
             ("blind_from_ms", _Int, 0),
             ("names", tuple[str, ...], ()),
             ("whole_from_ms", _Int, 0),

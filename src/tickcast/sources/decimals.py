@@ -44,12 +44,13 @@ def guarded(exchange: str, read: Callable[[bytes], Sequence[Event]], raw: bytes)
     Traceback (most recent call last):
     tickcast.errors.WireError: binance: p is not a number; it went to quarantine ...
     """
+    cause: Exception
     try:
         return read(raw)
     except (Unreadable, msgspec.ValidationError) as exc:
         reason, cause = _PLACE.sub("[...]", str(exc))[:_LONGEST_REASON], exc
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-        reason, cause = "is not JSON", exc  # type: ignore[assignment]
+        reason, cause = "is not JSON", exc
     raise WireError(exchange, reason, REMEDY) from cause
 
 

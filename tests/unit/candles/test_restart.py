@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +14,7 @@ from tests.unit.candles.test_properties import make
 from tests.unit.candles.test_stage import minute
 from tickcast.candles.stage import Candles, seen_ids
 from tickcast.config import FlowSettings
+from tickcast.events import Frame
 from tickcast.sequences import RESTART_MS
 
 OLD = 5_000_000
@@ -167,12 +170,14 @@ def test_the_feed_is_told_the_new_ids_only() -> None:
     st.lists(st.tuples(st.booleans(), st.integers(1, 4), st.integers(1, 30_000)), min_size=1, max_size=60),
     st.randoms(use_true_random=False),
 )
-def test_sequences_are_folded_alike_however_frames_are_cut(steps: list[tuple[bool, int, int]], chance: object) -> None:
+def test_sequences_are_folded_alike_however_frames_are_cut(
+    steps: list[tuple[bool, int, int]], chance: random.Random
+) -> None:
     number, time, tape = 100, at("0:00"), []
     for anew, ids, later in steps:
         number, time = (1, time + RESTART_MS + later) if anew else (number + ids, time + later)
         tape.append(trade(number, time))
-    cuts = sorted(chance.sample(range(len(tape)), len(tape) // 3))  # type: ignore[attr-defined]
+    cuts = sorted(chance.sample(range(len(tape)), len(tape) // 3))
     whole = [frame(*tape)]
     parts = [frame(*tape[a:b]) for a, b in zip([0, *cuts], [*cuts, len(tape)], strict=True) if a < b]
 
@@ -183,5 +188,5 @@ def test_sequences_are_folded_alike_however_frames_are_cut(steps: list[tuple[boo
     assert 0 == counts["duplicates"] == counts["overlapping"]
 
 
-def _bits(frames: list) -> dict[str, bytes]:  # type: ignore[type-arg]
+def _bits(frames: list[Frame]) -> dict[str, bytes]:
     return {name: column.tobytes() for name, column in joined(frames).items()}

@@ -184,6 +184,26 @@ def test_sigterm_and_ctrl_c_end_a_command_alike_whatever_the_library_says_that_t
     assert "stopped at your word" in sentence(capsys)
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_that_meets_a_compilers_exec_ends_us_in_our_way(number: int, code: int, tmp_path: Path) -> None:
+    """Python itself would end by the signal then."""
+    script = f"""if True:
+        import signal, sys
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        import tickcast.cli.verify
+        from tickcast.cli.main import main
+        tickcast.cli.verify.run = lambda args: exec("signal.raise_signal({int(number)})", {{"signal": signal}})
+        sys.exit(main(["verify"]))
+    """
+    (tmp_path / "planted.py").write_text(script)
+    ran = subprocess.run(
+        [sys.executable, "-m", "planted"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert code == ran.returncode
+    assert ["tickcast verify: stopped at your word; what was journaled is kept."] == ran.stderr.splitlines()
+
+
 def test_a_reader_that_goes_away_is_no_error(ran: Path) -> None:
     """`tickcast sql ... | head -1`"""
     command = f"{sys.executable} -m tickcast sql 'SELECT * FROM range(100000)' --limit 100000 --data-dir {ran}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from tickcast.clock import ManualClock
 from tickcast.config import FlowSettings, Settings
@@ -54,14 +55,14 @@ def folded(said: Sequence[Message], size: int, *, restart_every: int = 0) -> str
 
 def settings_for(root: Path, **more: object) -> Settings:
     """Settings whose clock-driven parts are out of the way."""
-    chosen = {
+    chosen: dict[str, Any] = {
         "data_dir": root,
         "candle_seconds": FLOW.candle_seconds,
         "fsync_ms": 0,
         "checkpoint_ms": 600_000,
         **more,
     }
-    return Settings(**chosen)  # type: ignore[arg-type]
+    return Settings(**chosen)
 
 
 def carry(root: Path, said: Sequence[Message], *, size: int = 300, checkpoint_every: int = 3, **more: object) -> str:

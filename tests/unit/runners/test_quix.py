@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -143,13 +143,13 @@ def test_a_message_that_is_not_for_the_stage_is_refused(
     message = encode_frame(Frame(kind, "x", "A", 0, table.empty()))
 
     with pytest.raises(WireError, match=f"topic trades: .*{said}"):
-        quix.call(HOP, stage, "trades")(message, key, 0, None, store)  # type: ignore[arg-type]
+        quix.call(HOP, stage, "trades")(message, key, 0, None, cast(Any, store))
     assert store == {}
 
 
 def test_a_deletion_is_no_frame(stage: Counter, store: Store) -> None:
     with pytest.raises(WireError, match="truncated"):
-        quix.call(HOP, stage, "trades")(None, "x:A", 0, None, store)  # type: ignore[arg-type]
+        quix.call(HOP, stage, "trades")(cast(Any, None), "x:A", 0, None, cast(Any, store))
 
 
 def test_without_quixstreams_the_remedy_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

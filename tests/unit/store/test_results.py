@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -121,11 +122,11 @@ def test_disorder_across_what_is_final_and_what_waits_is_put_right(tmp_path: Pat
         lambda c: c["window_start_ms"].__setitem__(39, 0),
     ],
 )
-def test_any_changed_bit_changes_the_digest(change: object) -> None:
+def test_any_changed_bit_changes_the_digest(change: Callable[[Columns], None]) -> None:
     columns = filled(CANDLES, 40)
     before = digest_of([frame(CANDLES, columns)])
     changed: Columns = {name: column.copy() for name, column in columns.items()}
-    change(changed)  # type: ignore[operator]
+    change(changed)
 
     assert before != digest_of([frame(CANDLES, changed)])
 

@@ -14,7 +14,7 @@ import math
 import random
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
-from typing import Protocol
+from typing import Any, Protocol
 
 from tickcast.clock import Clock
 from tickcast.sources.live.contract import ConnectionStatus
@@ -130,9 +130,9 @@ class Connection:
             line.close("closed by us")
         if self._work is not None:
             self._work.cancel()
-        waits: list[asyncio.Future[object]] = [asyncio.ensure_future(line.gone.wait()) for line in lines]
+        waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(line.gone.wait()) for line in lines]
         if self._work is not None:
-            waits.append(self._work)  # type: ignore[arg-type]
+            waits.append(self._work)
         if waits:
             _, late = await asyncio.wait(waits, timeout=CLOSE_S)
             for wait in late:

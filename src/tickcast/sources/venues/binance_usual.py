@@ -180,7 +180,8 @@ class Usual:
         if lines != len(raws):  # one has a line break in it: which is which can not be told
             return []
         self._count = lines
-        return self._met.tolist()  # type: ignore[no-any-return]
+        met: list[int] = self._met.tolist()
+        return met
 
     def follow(self, at: int, nexts: Sequence[int]) -> tuple[int, int]:
         """From message `at` on, as far as all is usual: (the first that is not, the last time that a venue told).
@@ -193,7 +194,8 @@ class Usual:
 
     def moved(self) -> list[list[int]]:
         """What the last `follow` met of each pair: NEXT, TRADES, QUOTES, REACHED, REACHED_MS."""
-        return self._kept[self._met].tolist()  # type: ignore[no-any-return]
+        moved: list[list[int]] = self._kept[self._met].tolist()
+        return moved
 
 
 @warms

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -99,8 +100,8 @@ WAYS = [
 
 
 @pytest.mark.parametrize("write", WAYS)
-def test_the_same_candles_come_out_of_every_format(tmp_path: Path, write: object) -> None:
-    result = opened(write(tmp_path))  # type: ignore[operator]
+def test_the_same_candles_come_out_of_every_format(tmp_path: Path, write: Callable[[Path], Path]) -> None:
+    result = opened(write(tmp_path))
 
     columns = taken(result)
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 import pytest
+from aiohttp import web
 
 from tests.unit.sources.history.desk import Desk, HurriedClock, refuse, say
 from tests.unit.sources.history.files import DAY_2025_MS, Files, day_of, lines, zipped
@@ -146,13 +147,15 @@ def test_without_bulk_all_comes_over_rest(files: Files, loop: asyncio.AbstractEv
     feed.close()
 
 
-def test_one_pair_in_trouble_does_not_stop_the_others(files: Files, loop: asyncio.AbstractEventLoop) -> None:
+def test_one_pair_in_trouble_does_not_stop_the_others(
+    files: Files, loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     usual = files._serve
 
-    async def refuse_one(request):  # type: ignore[no-untyped-def]
+    async def refuse_one(request: web.Request) -> web.StreamResponse:
         return await (refuse(400)(request) if request.query.get("symbol") == "BAD" else usual(request))
 
-    files._serve = refuse_one  # type: ignore[method-assign]
+    monkeypatch.setattr(files, "_serve", refuse_one)
     loop.run_until_complete(files.__aexit__())
     loop.run_until_complete(files.__aenter__())
     feed = feed_of(files, loop, trades(("BAD", "XBT")))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -42,6 +45,10 @@ def ohlc() -> bytes:
     return msgspec.json.encode({"error": [], "result": {"XXBTZUSD": rows, "last": running - 60}})
 
 
+Walks = Callable[[str, int, int, int], LongWalk]
+Answers = Callable[..., bytes]
+
+
 def windows(parts: list[Part]) -> list[int]:
     return [ms for part in parts for ms in part.rows["window_start_ms"].tolist()]
 
@@ -51,7 +58,7 @@ def windows(parts: list[Part]) -> list[int]:
     [(binance.CandlesWalk, klines), (coinbase.CandlesWalk, coinbase_candles)],
     ids=["binance", "coinbase"],
 )
-def test_all_closed_candles_come_and_the_running_one_does_not(walk, answer) -> None:  # type: ignore[no-untyped-def]
+def test_all_closed_candles_come_and_the_running_one_does_not(walk: Walks, answer: Answers) -> None:
     steps: LongWalk = walk("BTC", 60, BEGIN_MS - 1, ASKED_MS + MINUTE_MS)
     parts: list[Part] = []
     while (request := steps.request) is not None:
@@ -69,7 +76,7 @@ def test_all_closed_candles_come_and_the_running_one_does_not(walk, answer) -> N
     [(binance.CandlesWalk, klines), (coinbase.CandlesWalk, coinbase_candles)],
     ids=["binance", "coinbase"],
 )
-def test_missing_candles_are_asked_for_once_more_and_then_believed(walk, answer) -> None:  # type: ignore[no-untyped-def]
+def test_missing_candles_are_asked_for_once_more_and_then_believed(walk: Walks, answer: Answers) -> None:
     gone = frozenset((BEGIN_MS, BEGIN_MS + MINUTE_MS))
     steps: LongWalk = walk("BTC", 60, BEGIN_MS, BEGIN_MS + 10 * MINUTE_MS)
     request = steps.request
@@ -110,6 +117,6 @@ def test_kraken_gives_only_the_time_that_was_asked_for() -> None:
 
 
 @pytest.mark.parametrize("module", [binance, coinbase, kraken])
-def test_a_length_that_the_venue_does_not_have_is_refused_at_once(module) -> None:  # type: ignore[no-untyped-def]
+def test_a_length_that_the_venue_does_not_have_is_refused_at_once(module: Any) -> None:
     with pytest.raises(HistoryError, match=r"no candles of 7 seconds; ask for one of"):
         module.CandlesWalk("BTC", 7, BEGIN_MS, ASKED_MS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,7 @@ def test_kraken_lists_its_pairs_by_todays_names(shared_data: Path) -> None:
 
 @pytest.mark.parametrize("module", [binance, coinbase, kraken])
 @pytest.mark.parametrize("raw", [b"", b"{}", b"[]", b"<html>", b'{"result":{"unixtime":null}}', b"\xff"])
-def test_garbage_in_place_of_a_time_or_a_listing_is_an_error(module, raw: bytes) -> None:  # type: ignore[no-untyped-def]
+def test_garbage_in_place_of_a_time_or_a_listing_is_an_error(module: Any, raw: bytes) -> None:
     for read in (module.read_time, module.read_listings):
         with pytest.raises(HistoryError, match="is no page"):
             read(raw)

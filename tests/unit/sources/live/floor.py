@@ -182,8 +182,7 @@ class Floor:
         found = {}
         for venue, names in self.pairs.items():
             for pair in names:
-                seen: set[int] = set()
-                order = [one for one in self.ids(venue, pair) if not (one in seen or seen.add(one))]  # type: ignore[func-returns-value]
+                order = list(dict.fromkeys(self.ids(venue, pair)))
                 wrong = sum(later != before + 1 for before, later in pairwise(order))
                 if wrong:
                     found[venue, pair] = wrong

@@ -6,6 +6,7 @@ import heapq
 import itertools
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -166,7 +167,7 @@ class Run:
             copies = 2 if chance.randrange(100) < storm.doubled else 1
             for _ in range(0 if chance.randrange(100) < storm.lost else copies):
                 late_s = chance.uniform(0.01, 0.4) if chance.randrange(100) < storm.reordered else 0.0
-                self._at(at_s + late_s, lambda one=one: self._hear(one))  # type: ignore[misc]
+                self._at(at_s + late_s, partial(self._hear, one))
             if chance.randrange(100) < storm.quotes:
                 self._at(at_s, self._quote)
             if chance.randrange(100) < storm.cuts:

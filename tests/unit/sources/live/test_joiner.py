@@ -40,6 +40,11 @@ def rows(first: int, last: int, *, end: bool = True) -> Part:
     return part_of(listed, (1000, 1001 + 10 * last), end=end)
 
 
+def lives(out: list[Any]) -> list[bool]:
+    """Which pieces of history end where the stream goes on."""
+    return [one.live for one in out]
+
+
 def names(out: list[Any]) -> list[str]:
     """What went out: `5`, `quote`, `history 5..8`."""
     told = []
@@ -248,7 +253,7 @@ def test_after_a_cut_nothing_is_proven_until_history_was_asked() -> None:
     joiner.subscribed(5, 0)
     want = wanted(joiner, 5.5)
     out = joiner.part(want, rows(1, 0), 5.6)
-    assert (["history of nothing"], [True], True) == (names(out), [one.live for one in out], joiner.live)  # type: ignore[union-attr]
+    assert (["history of nothing"], [True], True) == (names(out), lives(out), joiner.live)
 
 
 def test_after_a_cut_a_trade_that_follows_proves_that_nothing_was_missed() -> None:
@@ -449,7 +454,7 @@ def test_at_the_start_history_comes_first_and_the_stream_joins_it() -> None:
 
     assert (["history 5..8"], False) == (names(first), joiner.caught_up)
     last = joiner.part(want, rows(9, 10), 2)
-    assert (["history 9..10"], [False], True) == (names(last), [one.live for one in last], joiner.caught_up)  # type: ignore[union-attr]
+    assert (["history 9..10"], [False], True) == (names(last), lives(last), joiner.caught_up)
     joiner.done(want, 2)
     assert joiner.want(2) is None  # until the stream is there
     joiner.subscribed(3, 0)
@@ -601,8 +606,7 @@ def test_at_no_moment_of_a_storm_is_anything_missing_in_silence(storm: Storm) ->
 def test_where_history_answers_in_time_trades_go_out_in_order_and_without_a_gap(storm: Storm) -> None:
     calm = {"history_fails": 0, "history_lags_ms": 0, "never_there": 0, "known": 0, "hold_s": 3.0}
     run = Run(msgspec.structs.replace(storm, **calm, history_s=0.3, page=1000)).play()
-    seen: set[int] = set()
-    order = [one for ids in run.emitted() for one in ids if not (one in seen or seen.add(one))]  # type: ignore[func-returns-value]
+    order = list(dict.fromkeys(one for ids in run.emitted() for one in ids))
     order = [
         one for one in order if one >= order[0]
     ]  # the very first trades may be late too, and nobody waited for them

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tracemalloc
+from typing import Any
 
 import numpy as np
 import pytest
@@ -338,9 +339,9 @@ def test_the_price_of_a_collapsing_coin_stays_above_zero() -> None:
         ({"trades_per_second": 45.0}, "activity: makes 54 trades"),
     ],
 )
-def test_a_wrong_setting_is_named(wrong: dict[str, object], named: str) -> None:
+def test_a_wrong_setting_is_named(wrong: dict[str, Any], named: str) -> None:
     with pytest.raises(ConfigError, match=f"^{named}"):
-        MarketSettings(**wrong)  # type: ignore[arg-type]
+        MarketSettings(**wrong)
 
 
 @pytest.mark.parametrize(
@@ -357,9 +358,9 @@ def test_a_wrong_setting_is_named(wrong: dict[str, object], named: str) -> None:
         {"first_trade_id": 0},
     ],
 )
-def test_a_wrong_pair_is_refused(wrong: dict[str, object]) -> None:
+def test_a_wrong_pair_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="simulated pair"):
-        PairSettings(**{"name": "FOOUSDT", **wrong})  # type: ignore[arg-type]
+        PairSettings(**{"name": "FOOUSDT", **wrong})
 
 
 def test_a_market_can_not_go_back() -> None:

@@ -169,8 +169,9 @@ class Story:
         self.proofs: list[tuple[int, int, Heard | None]] = []
         self.clock: Clock = SystemClock()
         self.dials = DialBudget(rules.connects, rules.connects_span_s, self.clock)
-        self.connection: Connection = None  # type: ignore[assignment]  # made when there is a URL
-        self.running: asyncio.Task[None] = None  # type: ignore[assignment]
+        self.connection: Connection
+        """Made when there is a URL."""
+        self.running: asyncio.Task[None] | None = None
 
     def hear(self, _: Connection, recv_ns: int, raw: bytes, heard: Heard) -> None:
         self.raws.append(raw)
@@ -220,13 +221,13 @@ class Story:
         before = asyncio.all_tasks()
         async with asyncio.timeout(3 * PATIENCE_S), serving(self.exchange.serve) as url:
             self.connection = self.made(url, client)
-            self.running = asyncio.create_task(self.connection.run())
-            self.running.add_done_callback(lambda _: self.bell.set())
+            running = self.running = asyncio.create_task(self.connection.run())
+            running.add_done_callback(lambda _: self.bell.set())
             try:
                 yield self
             finally:
                 await self.connection.close()
-            await self.running
+            await running
             assert self.states[-1] == "closed"
         left = {task for task in asyncio.all_tasks() - before if not task.done()}
         assert not await _still(left), left

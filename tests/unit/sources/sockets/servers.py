@@ -54,6 +54,12 @@ class Peer:
         )
         await self.writer.drain()
 
+    def lose_power(self) -> None:
+        """From now on it hears nothing and says nothing, and the line stays."""
+        transport = self.writer.transport
+        assert isinstance(transport, asyncio.Transport)
+        transport.pause_reading()
+
     async def answer(self, status: str, headers: str = "") -> None:
         """Refuse."""
         await self.request()

@@ -256,7 +256,7 @@ def test_closing_a_line_that_nobody_reads_any_more_does_not_hang(client: Client)
 
     async def handler(peer: Peer) -> None:
         await peer.accept()
-        peer.reader._transport.pause_reading()  # type: ignore[attr-defined]  # a machine that lost its power
+        peer.lose_power()
         await asyncio.sleep(PATIENCE_S)
 
     async def scene(link: Socket, ears: Ears) -> None:
@@ -287,7 +287,7 @@ def test_closing_ends_though_the_other_side_talks_on(client: Client) -> None:
 def test_pings_without_end_from_somebody_who_does_not_read_do_not_fill_the_memory(client: Client) -> None:
     async def handler(peer: Peer) -> None:
         await peer.accept()
-        peer.reader._transport.pause_reading()  # type: ignore[attr-defined]
+        peer.lose_power()
         pings = frame(PING, b"x" * 125) * 5000
         while True:
             await peer.send(pings)

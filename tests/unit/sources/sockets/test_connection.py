@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Coroutine
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -134,10 +135,14 @@ def test_time_in_which_we_did_not_listen_is_not_silence_of_the_venue() -> None:
     async def tale() -> None:
         async with Story(rules(silence_s=0.3, ping_s=0.05)).played() as story:
             await story.open()
+
+            def more(seen: int) -> bool:
+                return len(story.proofs) > seen
+
             for _ in range(3):
                 time.sleep(0.5)  # the pipeline computes between two polls
                 seen = len(story.proofs)
-                await story.until(lambda seen=seen: len(story.proofs) > seen)  # type: ignore[misc]
+                await story.until(partial(more, seen))
 
             assert ["connecting", "open"] == story.states
 
@@ -426,7 +431,7 @@ def test_a_half_open_peer_does_not_hold_up_the_end() -> None:
     async def tale() -> None:
         async with Story().played() as story:
             link = await story.open()
-            link.peer.reader._transport.pause_reading()  # type: ignore[attr-defined]  # it lost its power
+            link.peer.lose_power()
             async with asyncio.timeout(PATIENCE_S):
                 await story.connection.close()
 

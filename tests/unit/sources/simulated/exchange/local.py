@@ -157,7 +157,7 @@ def events_of(venue: str, raws: Iterable[bytes]) -> list[Event]:
     return [event for raw in raws for event in mapper.map_message(raw)]
 
 
-def trades_of(events: Iterable[Event], pair: str) -> list[tuple[object, ...]]:
+def trades_of(events: Iterable[Event], pair: str) -> list[Row]:
     return [row_of(event) for event in events if isinstance(event, Trade) and event.pair == pair]
 
 
@@ -165,11 +165,14 @@ def quotes_of(events: Iterable[Event], pair: str) -> list[Quote]:
     return [event for event in events if isinstance(event, Quote) and event.pair == pair]
 
 
-def row_of(trade: Trade) -> tuple[object, ...]:
+Row = tuple[Any, ...]
+
+
+def row_of(trade: Trade) -> Row:
     return msgspec.structs.astuple(trade)[1:]
 
 
-def rows_of(columns: Columns) -> list[tuple[object, ...]]:
+def rows_of(columns: Columns) -> list[Row]:
     """Rows of the truth, or of a page, as `row_of` has them."""
     names = ("trade_id", "first_id", "price", "quantity", "timestamp_ms", "is_buyer_maker")
     return list(zip(*(columns[name].tolist() for name in names), strict=True))

@@ -63,13 +63,13 @@ def test_every_recorded_trade_and_quote_is_told_in_every_venues_words(
         quotes = [event for event in recorded if isinstance(event, Quote)]
         found = trades_of(events, NAMES[venue])
         began_ms = trades[0].timestamp_ms
-        shift_ms = int(found[0][4]) - began_ms  # type: ignore[call-overload]
+        shift_ms = int(found[0][4]) - began_ms
 
         assert [whole(trade, shift_ms) for trade in trades] == found
         expected = [(quote.bid, quote.bid_size, quote.ask, quote.ask_size) for quote in quotes]
         told = [(quote.bid, quote.bid_size, quote.ask, quote.ask_size) for quote in quotes_of(events, NAMES[venue])]
         assert expected == told
-        assert START_MS + 2000 <= found[0][4] <= START_MS + 3000  # type: ignore[operator]
+        assert START_MS + 2000 <= found[0][4] <= START_MS + 3000
         assert rows_of(local.exchange.truth(venue, NAMES[venue])) == found
         assert local.exchange.world.ended
 
@@ -94,7 +94,7 @@ def test_what_was_recorded_is_asked_for_later(capture: Path, recorded: list[Trad
 def test_a_part_of_it_can_be_history(capture: Path) -> None:
     async def test(local: Local) -> None:
         before = rows_of(local.exchange.truth("binance", "BTCUSDT"))
-        assert {True} == {START_MS - 100_000 <= row[4] <= START_MS for row in before}  # type: ignore[operator]
+        assert {True} == {START_MS - 100_000 <= row[4] <= START_MS for row in before}
         assert len(before) > 100
 
     run(test, hours=0.0, capture=(str(capture),), capture_history_s=100.0)

@@ -24,7 +24,7 @@ from tests.unit.sources.simulated.exchange.local import (
     trades_of,
 )
 from tests.unit.sources.simulated.test_dialects import layout
-from tickcast.sources.contract import Alive, Trade
+from tickcast.sources.contract import Alive, Quote, Trade
 from tickcast.sources.registry import mapper_for
 from tickcast.sources.simulated import kernels as k
 from tickcast.sources.simulated.exchange.settings import Limits
@@ -323,7 +323,8 @@ def test_a_kraken_ticker_begins_with_the_newest_best_prices() -> None:
 
         assert row is not None
         (quote,) = mapper_for("kraken").map_message(told[2])
-        assert row[k.BID] == round(quote.bid * 100)  # type: ignore[union-attr]
+        assert isinstance(quote, Quote)
+        assert row[k.BID] == round(quote.bid * 100)
 
     run(test)
 

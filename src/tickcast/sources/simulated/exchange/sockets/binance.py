@@ -21,15 +21,10 @@ class BinanceSession(Session):
         self.sends_per_s = hall.limits.binance_sends_per_s
         super().__init__(link, hall, real_s)
         bare = path.startswith("/ws")
-        self._combined = not bare
+        self.enveloped = bare  # bare messages are unwrapped for this connection alone
         names = path.removeprefix("/ws").strip("/") if bare else query
         self._asked = dict.fromkeys(name for name in names.split("/") if name)
         self._pinged_s, self._unanswered_s = real_s, 0.0
-
-    @property
-    def enveloped(self) -> bool:  # type: ignore[override]
-        """Bare messages are unwrapped for this connection alone."""
-        return not self._combined
 
     def opened(self) -> None:
         """Streams of the URL are told without an answer."""
@@ -64,9 +59,9 @@ class BinanceSession(Session):
         elif method == "LIST_SUBSCRIPTIONS":
             result = list(self._asked)
         elif method == "SET_PROPERTY" and found.get("params", [""])[0] == "combined":
-            self._combined = bool(found["params"][-1])
+            self.enveloped = not found["params"][-1]
         elif method == "GET_PROPERTY":
-            result = self._combined
+            result = not self.enveloped
         else:
             what = f"Invalid request: unknown variant `{method}`, expected one of `SUBSCRIBE`, `UNSUBSCRIBE`"
             self.say({"code": 2, "msg": what, "id": ident})
@@ -113,4 +108,4 @@ class BinanceSession(Session):
     def texts(self, told: Told, picks: list[int] | None) -> list[bytes]:
         """Bare where it was asked for so: without `{"stream":...,"data":` and the last brace."""
         texts = super().texts(told, picks)
-        return texts if self._combined else [text[text.index(b'"data":') + 7 : -1] for text in texts]
+        return texts if not self.enveloped else [text[text.index(b'"data":') + 7 : -1] for text in texts]
