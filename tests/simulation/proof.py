@@ -21,6 +21,8 @@ from tickcast.store.duckdb import DuckStore
 
 TRUTH = ("open", "high", "low", "close", "volume", "quote_volume", "buy_volume", "trade_count")
 LENGTHS = (1, 60)
+FIRST_ID, LISTED_ANEW = 1_000_001, 1 << 40
+"""Ids below the market's first one are of a pair that was listed anew: here they go on after the old ones."""
 BEGINNING_MS = 60_000
 """The first minute of a pair may have begun before its first trade that is known."""
 FEATURES_KEPT = 500
@@ -54,6 +56,8 @@ class Proof:
     def __init__(self, root: Path, venue: str, pair: str, truth: dict[str, list[Any]]) -> None:
         self.root, self.where, self.name = root, (venue, pair), f"{venue}:{pair}"
         self.truth = {name: np.array(column) for name, column in truth.items() if name in TRADES.columns}
+        for name in ("trade_id", "first_id"):
+            self.truth[name] = _in_line(self.truth[name])
         self.lost: list[Lost] = []
         self.first_id = 0
 
@@ -116,7 +120,8 @@ class Proof:
         ]
         empty = TRADES.empty()
         return {
-            name: np.concatenate([empty[name], *(part[name] for part in parts)]) for name in ("trade_id", "first_id")
+            name: _in_line(np.concatenate([empty[name], *(part[name] for part in parts)]))
+            for name in ("trade_id", "first_id")
         }
 
     def _undisturbed(self) -> dict[Window, Row]:
@@ -135,6 +140,10 @@ class Proof:
         last = max(start for seconds, start in found if seconds == 1)
         gaps = [start for start in range(first, last, 1000) if (1, start) not in found]
         assert not gaps, f"{self.name}: windows are missing: {gaps[:5]} of {first} to {last}"
+
+
+def _in_line(ids: Any) -> Any:
+    return np.where((ids >= 0) & (ids < FIRST_ID), ids + LISTED_ANEW, ids)
 
 
 def _ids(columns: Columns) -> Any:

@@ -19,8 +19,8 @@ from tickcast.sources.simulated.exchange.faults.kinds import KINDS, Fault, lines
 from tickcast.sources.simulated.exchange.faults.storms import storm
 from tickcast.sources.simulated.exchange.names import spelling
 
-ELSEWHERE = {"tls", "checksum"}
-"""Handshakes are broken in tests of the sockets, files of whole days in tests of history."""
+ELSEWHERE = {"tls", "checksum", "anew"}
+"""Handshakes are broken in tests of sockets, files of whole days in tests of history; new ids have a test below."""
 SECONDS = 1.5
 STORM_S = 30.0
 KEPT = (7,)
@@ -97,6 +97,29 @@ def test_in_calm_weather_a_quiet_pair_closes_its_candles_on_time(tmp_path: Path)
     quiet = [f"{venue}:{spelling(QUIET).of(venue)}" for venue in voyage.venues]
     usual_ms = {key: median(seen[key] for seen in voyage.seen) for key in quiet}
     assert all(late_ms < 4_000 for late_ms in usual_ms.values()), usual_ms
+
+
+class Noting(Voyage):
+    """Keeps what the system says while a weather lasts."""
+
+    def look(self) -> None:
+        self.told.update(self.system.shown.notes)
+
+    @cached_property
+    def told(self) -> set[str]:
+        return set()
+
+
+def test_pairs_whose_ids_begin_anew_are_whole_as_if_nothing_had_been(tmp_path: Path) -> None:
+    """Delisted for half a minute, on the three venues at once; then ids begin with 1, and history tells all of it."""
+    voyage = Noting(tmp_path / "data", seed=5, speed=10.0)
+    anew = [Fault(kind="anew"), Fault(kind="checksum", seconds=12.0)]
+    voyage.sail(anew)
+
+    notes = " ".join(voyage.told)
+    for venue, pairs in voyage.pairs.items():
+        for pair in pairs[:2]:
+            assert f"{venue} {pair}: its trade ids began anew" in notes, notes
 
 
 def sail(seed: int, root: Path) -> Summary:

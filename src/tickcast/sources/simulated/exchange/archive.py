@@ -48,6 +48,8 @@ COLUMNS = {name: at for at, name in enumerate(Span._fields)}
 class Archive:
     """The trades of one pair, from the oldest that is kept; times rise, ids rise, aggregates are consecutive.
 
+    Where ids begin anew, they rise from there on, and are asked for among those.
+
     >>> archive = Archive()
     >>> _ = archive.append(*(np.array(column) for column in ([5, 5, 9], [1, 2, 3], [10, 10, 11], [1, 2, 3], [0, 0, 1])))
     >>> archive.all().aggregate.tolist()
@@ -60,6 +62,8 @@ class Archive:
         self._columns = [np.empty(ROOM_MIN, np.int64) for _ in Span._fields[:-1]]
         self._first: I8 | None = None
         self._begin = self._end = 0
+        self._newest = 0
+        """Where the newest sequence of ids begins."""
         self._next_aggregate = first_aggregate
         self.forgotten_us = 0
         """Trades before this time are not there any more."""
@@ -80,6 +84,11 @@ class Archive:
         fresh[1:] = (time_us[1:] != time_us[:-1]) | (price[1:] != price[:-1]) | (maker[1:] != maker[:-1])
         aggregate = np.cumsum(fresh) + (self._next_aggregate - 1)
         self._next_aggregate = int(aggregate[-1]) + 1
+        falls = np.flatnonzero(ident[1:] <= ident[:-1]) + 1
+        if self._end and ident[0] <= self._columns[1][self._end - 1]:
+            self._newest = self._end
+        if len(falls):
+            self._newest = self._end + int(falls[-1])
         for column, values in zip(self._columns, (time_us, ident, price, quantity, maker, aggregate), strict=True):
             column[self._end : self._end + count] = values
         if first is not None and self._first is not None:
@@ -104,7 +113,8 @@ class Archive:
 
     def by_id(self, first: int, count: int, to_us: int) -> Span:
         """At most so many from an id on, of those before a time."""
-        begin = self._begin + int(np.searchsorted(self._kept(1), _bounded(first)))
+        newest = max(self._begin, self._newest)
+        begin = newest + int(np.searchsorted(self._columns[1][newest : self._end], _bounded(first)))
         return self._span(begin, max(begin, min(begin + count, self._at(to_us))))
 
     def by_aggregate(self, first: int, count: int, to_us: int) -> Span:
@@ -140,7 +150,7 @@ class Archive:
         self._columns = [self._moved(column, grown) for column in self._columns]
         if self._first is not None:
             self._first = self._moved(self._first, grown)
-        self._begin, self._end = 0, kept
+        self._begin, self._end, self._newest = 0, kept, max(0, self._newest - self._begin)
 
     def _moved(self, column: I8, room: int) -> I8:
         target = column if room == len(column) else np.empty(room, np.int64)

@@ -55,6 +55,10 @@ class World:
         self.newest: Happened | None = None
         """The block that now lies in, for who begins to listen."""
         self.ended = False
+        self._away: dict[int, tuple[int, int]] = {}
+        self._less: dict[int, int] = {}
+        """Of pairs that are listed anew: from when to when they are not; what their ids are less than the market's."""
+        self._anew: dict[int, int] = {}  # since when they have those ids
         self.listeners: list[Callable[[Happened], None]] = []
         self.speed = settings.speed
         self._live_at_s = clock.monotonic_s() - (now_ns - self.live_at_ns) / 1e9
@@ -78,6 +82,11 @@ class World:
                 self.ended = True
                 return
             self._take(made)
+
+    def list_anew(self, pair: int, pause_us: int) -> None:
+        """Delist a pair (-1: all) where its told future ends; after the pause it is listed anew, with ids from 1 on."""
+        for at in range(len(self.pairs)) if pair < 0 else (pair,):
+            self._away[at] = self.known_until_us, self.known_until_us + pause_us
 
     def trades(self, pair: int, until_us: int | None = None) -> Span:
         """What is kept of a pair's trades up to a time, or to now."""
@@ -107,7 +116,7 @@ class World:
         return next((at for at, each in enumerate(self.names) if each.of(venue) == name), -1)
 
     def _take(self, made: Made) -> None:
-        start_us, end_us, rows, first = made
+        start_us, end_us, rows, first = self._listed(made)
         aggregate = np.zeros(len(rows), np.int64)
         trading = rows[:, k.KIND] == k.TRADE
         for at, archive in enumerate(self.archives):
@@ -131,6 +140,28 @@ class World:
         self.newest = Happened(start_us, end_us, rows, aggregate, rows[:, k.ID] if first is None else first)
         for listener in self.listeners:
             listener(self.newest)
+
+    def _listed(self, made: Made) -> Made:
+        """What happens to pairs that are listed, with the ids that they have since they are."""
+        rows, first = made.rows, made.first
+        if not self._away:
+            return made
+        rows, first = rows.copy(), None if first is None else first.copy()
+        gone = np.zeros(len(rows), np.bool_)
+        for at, (from_us, until_us) in self._away.items():
+            mine, time_us = rows[:, k.PAIR] == at, rows[:, k.TIME_US]
+            gone |= mine & (from_us <= time_us) & (time_us < until_us)
+            trades = mine & (rows[:, k.KIND] == k.TRADE)
+            later = np.flatnonzero(trades & (time_us >= until_us))
+            less = np.where(trades, self._less.get(at, 0), 0)
+            if len(later) and self._anew.get(at) != until_us:
+                firsts = rows[:, k.ID] if first is None else first
+                self._anew[at], self._less[at] = until_us, int(firsts[later[0]]) - 1
+            less[later] = self._less.get(at, 0)
+            rows[:, k.ID] -= less
+            if first is not None:
+                first -= less
+        return made._replace(rows=rows[~gone], first=None if first is None else first[~gone])
 
     def _forget(self, end_us: int) -> None:
         self._forgot_us = end_us

@@ -1,5 +1,7 @@
 """All that goes wrong at an exchange, in one place: inject, list, take away. The market's truth is never touched.
 
+(What is listed anew is the truth itself: the venues tell of one market, and all of them tell it so from then on.)
+
 exchange.faults.inject(Fault(kind="stall", venue="binance", pair="BTCUSDT", seconds=30))
 """
 
@@ -111,7 +113,7 @@ class Faults:
     """The faults of all venues."""
 
     def __init__(self, world: World, halls: dict[str, Hall], clock: Clock, seed: int) -> None:
-        self._clock = clock
+        self._clock, self._world = clock, world
         self.board = Board(world, seed)
         self.venues = {venue: VenueFaults(hall, self.board) for venue, hall in halls.items()}
         for venue, hall in halls.items():
@@ -143,6 +145,9 @@ class Faults:
         now_s = self._clock.monotonic_s()
         begun, ended = self.board.turn(now_s)
         for found in begun:
+            if found.fault.kind == "anew":
+                self._world.list_anew(found.pair, found.fault.usual("ms") * 1000)
+                found.hits += 1
             for faults in self._those(found):
                 faults.act(found)
         for found in ended:

@@ -58,6 +58,7 @@ KINDS: dict[str, Kind] = {
     "lag": Kind("requests do not see the newest `ms` of trades", ms=2000),
     "slow": Kind("answer requests `ms` late", ms=3000),
     "checksum": Kind("damage files of whole days"),
+    "anew": Kind("delist pairs at all venues, list them anew after `ms` of the market: ids from 1 on", True, ms=30_000),
 }  # fmt: skip
 
 
