@@ -16,7 +16,6 @@ from tickcast.errors import TrainingError
 from tickcast.training.contract import Dataset, Fold, Task
 from tickcast.training.splits import chronological, combinatorial, walk_forward
 
-
 WINDOWS: tuple[Literal["expanding", "sliding"], ...] = ("expanding", "sliding")
 
 
