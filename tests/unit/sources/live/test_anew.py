@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 from hypothesis import given, settings
 
+from tests.unit.sources.live.joining import a_live_one, names, wanted
 from tests.unit.sources.live.storms import PAIR, Run, Storm, Trade, part_of
-from tests.unit.sources.live.test_joiner import a_live_one, names, storms, wanted
+from tests.unit.sources.live.test_joiner_storms import storms
 from tickcast.sources.contract import Message
 from tickcast.sources.history.contract import After
 from tickcast.sources.live.contract import KnownTrades

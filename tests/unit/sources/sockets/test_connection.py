@@ -4,28 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine
 from functools import partial
-from itertools import pairwise
-from typing import Any
 
-import msgspec
 import pytest
 
-from tests.unit.sources.sockets.exchange import USUAL, Link, Story, say
+from tests.unit.sources.sockets.exchange import Story, say
+from tests.unit.sources.sockets.rules import rules, run
 from tests.unit.sources.sockets.servers import PATIENCE_S, PONG, frame
 from tickcast.sources.sockets.connection import Connection
-from tickcast.sources.sockets.contract import Listener, Socket, SocketError
-from tickcast.sources.venues.contract import ANSWER, PROOF, TRADES, Heard, Rules
-
-
-def run(story: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(story)
-
-
-def rules(**changes: Any) -> Rules:
-    """The usual ones but for some."""
-    return msgspec.structs.replace(USUAL, **changes)
+from tickcast.sources.venues.contract import ANSWER, PROOF, TRADES, Heard
 
 
 def test_it_stands_when_every_subscription_is_answered_and_hands_on_what_it_hears() -> None:
@@ -245,78 +232,6 @@ def test_a_successor_that_can_not_be_had_leaves_the_old_line_alone() -> None:
     run(tale())
 
 
-def test_a_venue_that_says_no_is_down_in_its_own_words_and_left_alone_for_long() -> None:
-    async def tale() -> None:
-        async with Story().played() as story:
-            story.exchange.answer = lambda pair: say("refused", words="subscriptions are closed")
-            await story.until(lambda: "waiting" in story.states)
-
-            assert "refused the subscription: subscriptions are closed" in story.connection.why
-            assert 29.0 < story.connection.status().next_dial_s <= 60.0
-
-    run(tale())
-
-
-def test_a_pair_that_the_venue_does_not_have_does_not_keep_the_others_away() -> None:
-    def answer(pair: str) -> bytes:
-        return say("refused", pair=pair, words="unknown") if pair == "B" else say("answer", pair=pair)
-
-    async def tale() -> None:
-        async with Story(pairs=("A", "B")).played() as story:
-            story.exchange.answer = answer
-            await story.open()
-
-            assert ["connecting", "refused", "open"] == story.states
-            assert "B: unknown" == story.whys[1]
-
-    run(tale())
-
-
-def test_a_refusal_for_the_rate_is_one_to_all_of_it() -> None:
-    def answer(pair: str) -> bytes:
-        return say("refused", pair=pair, words="Exceeded msg rate") if pair == "B" else say("answer", pair=pair)
-
-    async def tale() -> None:
-        async with Story(pairs=("A", "B")).played() as story:
-            story.exchange.answer = answer
-            await story.until(lambda: "waiting" in story.states)
-
-            assert ["connecting", "waiting"] == story.states
-            assert 29.0 < story.connection.status().next_dial_s <= 60.0
-
-    run(tale())
-
-
-def test_a_venue_that_has_none_of_the_pairs_is_down() -> None:
-    async def tale() -> None:
-        async with Story(pairs=("A", "B")).played() as story:
-            story.exchange.answer = lambda pair: say("refused", pair=pair, words="unknown")
-            await story.until(lambda: "waiting" in story.states)
-
-            assert ["connecting", "refused", "refused", "waiting"] == story.states
-
-    run(tale())
-
-
-def test_a_ban_is_honoured_by_every_connection_to_the_venue() -> None:
-    async def tale() -> None:
-        async with Story().played() as story:
-            story.exchange.refuses, story.exchange.refusal_headers = "429 Too Many Requests", "Retry-After: 600\r\n"
-            other = story.made(story.connection.url, number=2)
-            await story.until(lambda: "waiting" in story.states)
-            dials = story.exchange.dials
-            running = asyncio.create_task(other.run())
-            await asyncio.sleep(0.3)
-
-            assert dials == story.exchange.dials
-            assert 600.0 <= story.connection.status().next_dial_s + 1.0
-            assert "answered 429" in story.connection.why
-            await other.close()
-            await running
-
-    run(tale())
-
-
 def test_a_jump_in_the_sequence_is_told_before_the_message_that_showed_it() -> None:
     async def tale() -> None:
         async with Story().played() as story:
@@ -436,116 +351,5 @@ def test_a_half_open_peer_does_not_hold_up_the_end() -> None:
                 await story.connection.close()
 
             assert "closed" == story.connection.state
-
-    run(tale())
-
-
-class Paper:
-    """A client without a network: what is sent is written down with its time, and every dial can be refused."""
-
-    name = "paper"
-
-    def __init__(self, refuses: bool = False) -> None:
-        self.refuses = refuses
-        self.dials_s: list[float] = []
-        self.sent: list[tuple[float, bytes]] = []
-        self.listener: Listener | None = None
-
-    async def connect(
-        self, url: str, listener: Listener, *, message_bytes_max: int, timeout_s: float, ca_file: str = ""
-    ) -> Socket:
-        self.dials_s.append(time.monotonic())
-        if self.refuses:
-            raise SocketError(url, "nothing listens there", "it is tried again")
-        self.listener = listener
-        return self
-
-    def send(self, raw: bytes) -> None:
-        assert self.listener is not None
-        self.sent.append((time.monotonic(), raw))
-        self.listener.message(time.time_ns(), say("answer"))
-
-    def ping(self, payload: bytes) -> None:
-        self.sent.append((time.monotonic(), payload))
-
-    def close(self) -> None:
-        assert self.listener is not None
-        self.listener.closed("closed by us")
-
-
-def test_the_hello_keeps_to_the_venues_pace() -> None:
-    async def tale() -> None:
-        paper = Paper()
-        async with Story(rules(sends_per_s=4.0, open_s=0.5), pairs=("A", "B", "C", "D")).played(paper) as story:
-            await story.until(lambda: story.connection.state == "open")
-            times_s = [at_s for at_s, raw in paper.sent if b"subscribe" in raw]
-
-            assert 4 == len(times_s)
-            assert min(later - sooner for sooner, later in pairwise(times_s)) >= 0.249
-
-    run(tale())
-
-
-def test_an_outage_is_met_with_ever_fewer_dials() -> None:
-    async def tale() -> None:
-        paper = Paper(refuses=True)
-        async with Story().played(paper) as story:
-            await asyncio.sleep(1.5)
-
-            assert 1 <= len(paper.dials_s) <= 16  # at the very least a tenth of a second apart
-            gaps_s = [later - sooner for sooner, later in pairwise(paper.dials_s)]
-            assert all(gap_s >= 0.099 for gap_s in gaps_s)
-            assert "waiting" == story.connection.state
-
-    run(tale())
-
-
-def test_losses_one_after_the_other_are_met_with_patience_too() -> None:
-    """A venue that accepts, confirms, and cuts the line at once."""
-
-    async def tale() -> None:
-        async with Story().played() as story:
-            for _ in range(4):
-                (await story.open()).cut()
-                await story.until(lambda: story.connection.state != "open")
-
-            assert story.connection._backoff._attempt >= 4
-
-    run(tale())
-
-
-def test_two_connections_share_the_venues_dials() -> None:
-    async def tale() -> None:
-        story = Story(rules(connects=1, connects_span_s=0.5))
-        async with story.played():
-            other = story.made(story.connection.url, number=2)
-            running = asyncio.create_task(other.run())
-            await story.until(lambda: len(story.exchange.links) == 2)
-            await other.close()
-            await running
-
-            assert 2 == story.exchange.dials
-
-    run(tale())
-
-
-def test_the_proof_of_a_new_line_waits_while_the_old_one_may_still_bring_something() -> None:
-    async def tale() -> None:
-        async with Story(rules(ping_s=0.02)).played() as story:
-            old: Link = await story.open()
-            story.exchange.deaf_to_pings = False
-            await old.send(say("shutdown"))
-            await story.until(lambda: "replaced" in story.states)
-            line, retired = story.connection._line, story.connection._retired
-            assert retired is not None
-            assert line is not None
-            seen = len(story.proofs)
-            story.connection.proven(line, 1, 2, None)
-            assert seen == len(story.proofs)
-            story.connection.proven(retired, 1, 2, None)
-            assert seen + 1 == len(story.proofs)
-            await story.until(lambda: old.over)
-            story.connection.proven(line, 3, 4, Heard(PROOF))
-            assert (3, 4, Heard(PROOF)) in story.proofs
 
     run(tale())
