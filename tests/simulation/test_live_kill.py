@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import tickcast.runners.system
-import tickcast.sources.binance_scan  # noqa: F401 - its kernels
+import tickcast.sources.scan_lines  # noqa: F401 - its kernels
 from tests.unit.runners.home import NAMES, PATIENCE_S, VENUES, check_whole, flags_for, here_and_now, now_s, settings_for
 from tickcast.clock import SystemClock
 from tickcast.errors import TickcastError

@@ -19,10 +19,14 @@ MAPPERS = (
     "binance_scan.py",
     "blocks.py",
     "coinbase.py",
+    "coinbase_scan.py",
     "decimals.py",
     "kraken.py",
+    "kraken_scan.py",
     "own.py",
     "scan_bytes.py",
+    "scan_lines.py",
+    "scan_rows.py",
 )
 UNCLEAN = {
     "time", "random", "os", "asyncio", "threading", "socket", "subprocess", "pathlib", "io", "secrets", "uuid",

@@ -6,7 +6,7 @@
      "T":...,"m":true,"M":true}
     {"u":50093239212,"s":"BTCUSDT","b":"61837.63","B":"3.78826","a":"61837.64","A":"1.54698"}      (bookTicker: no time)
 
-Bare, or combined as `{"stream":"btcusdt@trade","data":{...}}`. `binance_scan.py` reads the same messages many times
+Bare, or combined as `{"stream":"btcusdt@trade","data":{...}}`. `scan_lines.py` reads the same messages many times
 faster; this file is the definition of what they mean.
 """
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from tickcast.sources.blocks import map_lines
 from tickcast.sources.contract import Block, Mapper, MarketRows
 
+SCANNED = ("binance", "coinbase", "kraken")
+"""The exchanges that have a kernel."""
+
 
 def map_block(mapper: Mapper, block: Block, last_recv_ns: int = 0) -> MarketRows:
     """Read a block of journal lines of the mapper's exchange; `last_recv_ns` is the answer's of the block before.
@@ -16,8 +19,8 @@ def map_block(mapper: Mapper, block: Block, last_recv_ns: int = 0) -> MarketRows
     >>> map_block(Kraken(), Block("kraken", line)).columns["timestamp_ms"].tolist()
     [1723161600000]
     """
-    if mapper.exchange == "binance":
-        from tickcast.sources.binance_scan import map_binance
+    if mapper.exchange in SCANNED:
+        from tickcast.sources.scan_lines import scan_lines
 
-        return map_binance(mapper, block.lines, last_recv_ns)
+        return scan_lines(mapper, block.lines, last_recv_ns)
     return map_lines(mapper, block.lines, last_recv_ns)

@@ -18,12 +18,17 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from tickcast.kernels import kernel
+from tickcast.sources.contract import TIME_MAX_MS, TIME_MIN_MS
 
 _POWERS = np.array([float(f"1e{n}") for n in range(23)])
 _MANTISSA_END = 10**15
 _HIGH_HALVES = -0x0F0F0F0F0F0F0F10  # 0xF0 in each byte, as an int64
 _INT64_TENTH = (2**63 - 1 - 9) // 10
-_QUOTE_MARK, _DOT, _ZERO = (ord(c) for c in '".0')
+_QUOTE_MARK, _BACKSLASH, _DOT, _ZERO, _HYPHEN, _COLON, _T = (ord(c) for c in '"\\.0-:T')
+_DAYS_BEFORE = np.array([0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365])
+_DAYS_TO_1970 = 719_162
+NAME_CHARS = 15
+"""Of a pair: two words, and the sign bit stays free."""
 
 if TYPE_CHECKING:
 
@@ -128,20 +133,112 @@ def integer(at: int, end: int) -> tuple[int, int]:
 
 
 @kernel
-def decimal(at: int, end: int) -> tuple[float, int]:
-    """Digits, a dot, digits and the closing quote: (value, the place after the quote)."""
+def number(at: int, end: int) -> tuple[float, int]:
+    """Digits, and where there is a dot, digits after it: (value, the place after them)."""
     if at == 0:
         return 0.0, 0
-    value, dot = _digits(at, end, 0)
-    if dot <= at or dot >= end or byte_at(dot) != _DOT:
+    value, stop = _digits(at, end, 0)
+    if stop <= at:
         return 0.0, 0
-    value, stop = _digits(dot + 1, end, value)
-    places = stop - dot - 1
-    if places <= 0 or places > 22 or stop >= end or byte_at(stop) != _QUOTE_MARK:
-        return 0.0, 0
-    while value >= _MANTISSA_END and value % 10 == 0 and places > 0:
-        value //= 10
-        places -= 1
+    places = 0
+    if stop < end and byte_at(stop) == _DOT:
+        dot = stop
+        value, stop = _digits(dot + 1, end, value)
+        places = stop - dot - 1
+        if places <= 0 or places > 22:
+            return 0.0, 0
+        while value >= _MANTISSA_END and value % 10 == 0 and places > 0:
+            value //= 10
+            places -= 1
     if value >= _MANTISSA_END:
         return 0.0, 0
-    return value / _POWERS[places], stop + 1
+    return value / _POWERS[places], stop
+
+
+@kernel
+def decimal(at: int, end: int) -> tuple[float, int]:
+    """A number in a text, and the closing quote: (value, the place after the quote)."""
+    value, stop = number(at, end)
+    return value, after(stop, end, '"')
+
+
+@kernel
+def bare_decimal(at: int, end: int) -> tuple[float, int]:
+    """A JSON number without a sign or an exponent: (value, the place after it)."""
+    if at != 0 and at + 1 < end and byte_at(at) == _ZERO and 0 <= byte_at(at + 1) - _ZERO <= 9:
+        return 0.0, 0
+    return number(at, end)
+
+
+@kernel
+def text(at: int, end: int) -> int:
+    """A text of plain, visible characters and its closing quote: the place after the quote."""
+    if at == 0:
+        return 0
+    while at < end:
+        char = byte_at(at)
+        if char == _QUOTE_MARK:
+            return at + 1
+        if char < 32 or char > 126 or char == _BACKSLASH:
+            return 0
+        at += 1
+    return 0
+
+
+@kernel
+def name(at: int, end: int) -> tuple[int, int, int]:
+    """The name of a pair and its closing quote: (its bytes as two words, the place after the quote)."""
+    start, low, high = at, 0, 0
+    if at == 0:
+        return 0, 0, 0
+    while at < end and byte_at(at) != _QUOTE_MARK:
+        char, nth = byte_at(at), at - start
+        if nth >= NAME_CHARS or char < 33 or char > 126 or char == _BACKSLASH:
+            return 0, 0, 0
+        if nth < 8:
+            low |= char << (8 * nth)
+        else:
+            high |= char << (8 * (nth - 8))
+        at += 1
+    if at == start or at >= end:
+        return 0, 0, 0
+    return low, high, at + 1
+
+
+@kernel
+def _two(at: int) -> int:
+    """The number that two digits write; far below zero where they are none."""
+    tens, ones = byte_at(at) - _ZERO, byte_at(at + 1) - _ZERO
+    return tens * 10 + ones if 0 <= tens <= 9 and 0 <= ones <= 9 else -1_000_000
+
+
+@kernel
+def rfc3339(at: int, end: int) -> tuple[int, int]:
+    """A time in UTC as `decimals.rfc3339_ms` reads it, ended by a Z: (ms, the place after the Z)."""
+    if at == 0 or at + 20 > end or byte_at(at + 4) != _HYPHEN or byte_at(at + 7) != _HYPHEN:
+        return 0, 0
+    if byte_at(at + 10) != _T or byte_at(at + 13) != _COLON or byte_at(at + 16) != _COLON:
+        return 0, 0
+    year, month, day = _two(at) * 100 + _two(at + 2), _two(at + 5), _two(at + 8)
+    hour, minute, second = _two(at + 11), _two(at + 14), _two(at + 17)
+    if year < 0 or month < 1 or month > 12 or not (0 <= hour < 24 and 0 <= minute < 60 and 0 <= second < 60):
+        return 0, 0
+    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+    before = _DAYS_BEFORE[month - 1] + (1 if leap and month > 2 else 0)
+    if day < 1 or day > _DAYS_BEFORE[month] - _DAYS_BEFORE[month - 1] + (1 if leap and month == 2 else 0):
+        return 0, 0
+    years = year - 1
+    days = years * 365 + years // 4 - years // 100 + years // 400 + before + day - 1 - _DAYS_TO_1970
+    ms = (days * 86_400 + hour * 3600 + minute * 60 + second) * 1000
+    if ms < TIME_MIN_MS or ms >= TIME_MAX_MS:
+        return 0, 0
+    at += 19
+    if byte_at(at) == _DOT:
+        at, start, worth = at + 1, at + 1, 100
+        while at < end and 0 <= byte_at(at) - _ZERO <= 9:
+            ms += (byte_at(at) - _ZERO) * worth
+            worth //= 10
+            at += 1
+        if at == start or at - start > 9:
+            return 0, 0
+    return ms, after(at, end, "Z")

@@ -10,9 +10,9 @@ import pytest
 from tests.unit.sources.captured import BINANCE_2021, BTC, ETH, raws
 from tickcast.errors import WireError
 from tickcast.sources.binance import AGGREGATE_MAX, Binance
-from tickcast.sources.binance_scan import map_binance
 from tickcast.sources.blocks import encode_line
 from tickcast.sources.contract import Alive, Quote, Trade
+from tickcast.sources.scan_lines import scan_lines
 
 # hftbacktest_btcusdt_spot_20240808.gz, the first message of each kind
 TRADE = (
@@ -132,7 +132,7 @@ def test_an_aggregate_of_more_trades_than_one_order_can_fill_is_refused_on_both_
     assert [last - AGGREGATE_MAX + 1] == [trade.first_id for trade in says(widest) if isinstance(trade, Trade)]
     assert "f and l are not a range of ids" == reason(wider)
 
-    rows = map_binance(Binance(), b"".join(encode_line(1, "binance", raw) for raw in (widest, wider)))
+    rows = scan_lines(Binance(), b"".join(encode_line(1, "binance", raw) for raw in (widest, wider)))
     assert [last - AGGREGATE_MAX + 1] == rows.columns["first_id"].tolist()
     assert [wider] == [reject.raw for reject in rows.rejects]
 

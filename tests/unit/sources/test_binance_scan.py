@@ -13,11 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.sources.captured import BINANCE_2021, BTC, ETH, messages
-from tickcast.sources import binance_scan, own
+from tests.unit.sources.scanned import mutated, same, slow_lines
+from tickcast.sources import own
 from tickcast.sources.binance import Binance
-from tickcast.sources.binance_scan import map_binance
-from tickcast.sources.blocks import LineReader, encode_line, map_lines
-from tickcast.sources.contract import ALIVE, TRADE, Blind, MarketRows
+from tickcast.sources.blocks import encode_line
+from tickcast.sources.contract import ALIVE, TRADE, Blind
+from tickcast.sources.scan_lines import scan_lines
 
 BINANCE = Binance()
 BINANCE_AGGREGATES = "captures/binance_ws/cryptofeed_BINANCE.ws_20210814.txt"
@@ -57,45 +58,17 @@ LINES = [
 ]
 
 
-def same(block: bytes, last_recv_ns: int = 0) -> MarketRows:
-    """Hold the two roads together in everything, and hand the answer on."""
-    slow, fast = map_lines(BINANCE, block, last_recv_ns), map_binance(BINANCE, block, last_recv_ns)
-    assert slow.pairs == fast.pairs
-    for name, column in slow.columns.items():
-        assert (column.dtype, column.tobytes()) == (fast.columns[name].dtype, fast.columns[name].tobytes()), name
-    assert slow.columns.keys() == fast.columns.keys()
-    assert slow.rejects == fast.rejects
-    assert repr([*slow.told, *slow.frames]) == repr([*fast.told, *fast.frames])
-    assert slow.silence_ns.tolist() == fast.silence_ns.tolist()
-    assert (slow.messages, slow.last_recv_ns) == (fast.messages, fast.last_recv_ns)
-    return fast
-
-
-def slow_lines(monkeypatch: pytest.MonkeyPatch, block: bytes) -> list[bytes]:
-    """The lines of which the kernel was not certain."""
-    left: list[bytes] = []
-
-    class Noting(LineReader):
-        def read(self, text: bytes) -> int | None:
-            left.append(text)
-            return super().read(text)
-
-    monkeypatch.setattr(binance_scan, "LineReader", Noting)
-    map_binance(BINANCE, block)
-    return left
-
-
 @pytest.mark.parametrize("name", [BTC, ETH, BINANCE_2021])
 def test_captures_read_the_same_on_both_roads(shared_data: Path, name: str) -> None:
     block = b"".join(line(raw, recv_ns) for recv_ns, raw in messages(shared_data / name))
 
-    assert [] == same(block).rejects
+    assert [] == same(BINANCE, block).rejects
 
 
 def test_usual_traffic_hardly_ever_takes_the_slow_road(shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     block = b"".join(line(raw, recv_ns) for recv_ns, raw in messages(shared_data / BTC))
 
-    (snapshot,) = slow_lines(monkeypatch, block)
+    (snapshot,) = slow_lines(monkeypatch, BINANCE, block)
 
     assert b'"m":{"lastUpdateId"' in snapshot
 
@@ -109,8 +82,8 @@ def test_aggregates_of_the_live_road_never_take_the_slow_one(
     block = b"".join(line(raw) for raw in found + bare + digits)
 
     assert len(found) > 20
-    assert [] == slow_lines(monkeypatch, block)
-    assert 3 * len(found) == len(same(block).columns["kind"])
+    assert [] == slow_lines(monkeypatch, BINANCE, block)
+    assert 3 * len(found) == len(same(BINANCE, block).columns["kind"])
 
 
 def test_proof_of_life_for_some_pairs_stands_where_it_stood_among_fast_lines(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,17 +92,17 @@ def test_proof_of_life_for_some_pairs_stands_where_it_stood_among_fast_lines(mon
     """
     proof = line(own.alive(1_723_161_255_342, ["ETHUSDT", "BTCUSDT"], EVENTS[0]))
     block = LINES[0] + proof + LINES[2] + line(own.alive(1_723_161_255_343, ["FTMUSDT"])) + LINES[0]
-    rows = same(block)
+    rows = same(BINANCE, block)
 
     assert ["BTCUSDT", "ETHUSDT", "FTMUSDT"] == rows.pairs
     assert [0, 1, 0, 2, 2, 0] == rows.columns["pair"].tolist()
     assert [TRADE, ALIVE, ALIVE, TRADE, ALIVE, TRADE] == rows.columns["kind"].tolist()
     assert 5 == rows.messages
-    assert 2 == len(slow_lines(monkeypatch, block))
+    assert 2 == len(slow_lines(monkeypatch, BINANCE, block))
 
 
 def test_what_a_feed_says_of_blindness_is_told_by_both_roads() -> None:
-    rows = same(LINES[0] + line(own.blind("BTCUSDT", 1_723_161_255_000)) + LINES[2])
+    rows = same(BINANCE, LINES[0] + line(own.blind("BTCUSDT", 1_723_161_255_000)) + LINES[2])
 
     assert [Blind("BTCUSDT", 1_723_161_255_000)] == list(rows.told)
     assert 2 == len(rows.columns["kind"])
@@ -138,12 +111,12 @@ def test_what_a_feed_says_of_blindness_is_told_by_both_roads() -> None:
 @pytest.mark.parametrize("cut", [0, 1, 7])
 def test_a_single_line_reads_the_same_with_or_without_its_end(cut: int) -> None:
     for text in LINES:
-        same(text[: len(text) - cut])
+        same(BINANCE, text[: len(text) - cut])
 
 
 def test_slow_lines_keep_their_place_among_fast_ones() -> None:
     spaced = line(EVENTS[0].replace(b'"s":"BTCUSDT"', b'"s": "ZZZ"'))
-    rows = same(spaced + LINES[4] + b"garbage\n \n" + spaced + LINES[0] + spaced + LINES[2])
+    rows = same(BINANCE, spaced + LINES[4] + b"garbage\n \n" + spaced + LINES[0] + spaced + LINES[2])
 
     assert ["ZZZ", "BTCUSDT", "FTMUSDT"] == rows.pairs
     assert [0, 1, 0, 1, 0, 2] == rows.columns["pair"].tolist()
@@ -151,7 +124,7 @@ def test_slow_lines_keep_their_place_among_fast_ones() -> None:
 
 
 def test_a_line_that_is_left_to_the_slow_road_leaves_no_pair_behind() -> None:
-    rows = same(line(EVENTS[0].replace(b"BTCUSDT", b"GHOST").replace(b'"q":"0.02', b'"q":"-0.02')) + LINES[0])
+    rows = same(BINANCE, line(EVENTS[0].replace(b"BTCUSDT", b"GHOST").replace(b'"q":"0.02', b'"q":"-0.02')) + LINES[0])
 
     assert ["BTCUSDT"] == rows.pairs
 
@@ -159,14 +132,14 @@ def test_a_line_that_is_left_to_the_slow_road_leaves_no_pair_behind() -> None:
 def test_more_symbols_than_the_table_holds_are_read_all_the_same() -> None:
     block = b"".join(line(EVENTS[0].replace(b"BTCUSDT", b"C%dUSDT" % n)) for n in range(5000))
 
-    assert 5000 == len(same(block + block).pairs)
+    assert 5000 == len(same(BINANCE, block + block).pairs)
 
 
 @pytest.mark.parametrize("length", range(1, 25))
 def test_symbols_of_every_length_read_the_same(length: int) -> None:
     symbol = (b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789" * 2)[:length]
 
-    assert [symbol.decode()] == same(line(EVENTS[0].replace(b"BTCUSDT", symbol)) * 2).pairs
+    assert [symbol.decode()] == same(BINANCE, line(EVENTS[0].replace(b"BTCUSDT", symbol)) * 2).pairs
 
 
 NUMBERS = [
@@ -182,7 +155,7 @@ NUMBERS = [
 def test_numbers_at_the_edges_read_the_same(number: str) -> None:
     for text in LINES:
         for old in (b'"61837.63000000"', b'"0.33993000"', b'"0.02000000"'):
-            same(text.replace(old, f'"{number}"'.encode()))
+            same(BINANCE, text.replace(old, f'"{number}"'.encode()))
 
 
 @given(st.integers(0, 10**18), st.integers(0, 24), st.integers(0, 12))
@@ -190,7 +163,7 @@ def test_numbers_at_the_edges_read_the_same(number: str) -> None:
 def test_prices_are_the_floats_that_python_reads(digits: int, places: int, zeros: int) -> None:
     text = str(digits).rjust(places + 1, "0")
     number = f"{text[: len(text) - places]}.{text[len(text) - places :] or '0'}{'0' * zeros}"
-    rows = same(line(EVENTS[0].replace(b"61837.63000000", number.encode())))
+    rows = same(BINANCE, line(EVENTS[0].replace(b"61837.63000000", number.encode())))
 
     if digits:
         assert struct.pack("<d", float(number)) == rows.columns["price"].tobytes()
@@ -208,8 +181,8 @@ def test_prices_are_the_floats_that_python_reads(digits: int, places: int, zeros
 def test_integers_at_the_edges_read_the_same(number: str) -> None:
     for text in LINES:
         for old in (b"3735683259", b"1723161255342", b"1723161255343", b"38248908", b"50093239212", b"1618677372122"):
-            same(text.replace(old, number.encode()))
-        same(text.replace(b"%d" % NOW_NS, number.encode()))
+            same(BINANCE, text.replace(old, number.encode()))
+        same(BINANCE, text.replace(b"%d" % NOW_NS, number.encode()))
 
 
 @given(st.lists(st.tuples(st.integers(0, 300), st.sampled_from(range(len(LINES)))), max_size=30), st.integers(0, 200))
@@ -221,35 +194,7 @@ def test_silences_read_the_same(steps: list[tuple[int, int]], last_s: int) -> No
         at += (seconds - 100) * 1_000_000_000
         block += LINES[which].replace(b"%d" % NOW_NS, b"%d" % at)
 
-    same(block, NOW_NS - last_s * 1_000_000_000 if last_s else 0)
-
-
-def mutated(chance: random.Random, block: bytes) -> bytes:
-    """One small wound: a byte changed, cut out or doubled, a span copied, two fields swapped, the end torn off."""
-    at = chance.randrange(len(block))
-    match chance.randrange(7):
-        case 0:
-            return block[:at] + bytes([chance.randrange(256)]) + block[at + 1 :]
-        case 1:
-            return block[:at] + block[at + 1 :]
-        case 2:
-            return (
-                block[:at] + chance.choice([b" ", b"\\", b'"', b"0", b"9", b".", b",", b"}", b"\n", b"\r"]) + block[at:]
-            )
-        case 3:
-            return block[:at]
-        case 4:
-            to = chance.randrange(len(block))
-            return block[:at] + block[to : to + chance.randrange(40)] + block[at:]
-        case 5:
-            parts = block.split(b",")
-            one, two = chance.randrange(len(parts)), chance.randrange(len(parts))
-            parts[one], parts[two] = parts[two], parts[one]
-            return b",".join(parts)
-        case _:
-            digits = [place for place, byte in enumerate(block) if 48 <= byte <= 57]
-            where = chance.choice(digits) if digits else 0
-            return block[:where] + chance.choice([b"0", b"9", b"-", b"99999999", b""]) + block[where + 1 :]
+    same(BINANCE, block, NOW_NS - last_s * 1_000_000_000 if last_s else 0)
 
 
 def wounded(seed: int) -> Iterator[bytes]:
@@ -265,12 +210,12 @@ def wounded(seed: int) -> Iterator[bytes]:
 @settings(deadline=None, max_examples=50)
 def test_wounded_lines_read_the_same(seed: int) -> None:
     for block in wounded(seed):
-        same(block)
+        same(BINANCE, block)
 
 
 def test_the_columns_own_what_they_show() -> None:
-    rows = map_binance(BINANCE, LINES[0])
+    rows = scan_lines(BINANCE, LINES[0])
     before = {name: column.copy() for name, column in rows.columns.items()}
-    map_binance(BINANCE, b"".join(LINES))
+    scan_lines(BINANCE, b"".join(LINES))
 
     assert all(np.array_equal(before[name], rows.columns[name], equal_nan=name in ("bid", "ask")) for name in before)

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tickcast.kernels import kernel, warms
-from tickcast.sources.binance_scan import SYMBOL_CHARS, read_book_ticker, read_trade
+from tickcast.sources.binance_scan import read_book_ticker, read_trade
 from tickcast.sources.contract import TIME_MAX_MS, TIME_MIN_MS
 from tickcast.sources.decimals import ID_MAX
-from tickcast.sources.scan_bytes import after, byte_at, integer
+from tickcast.sources.scan_bytes import NAME_CHARS, after, byte_at, integer
 
 Array: TypeAlias = NDArray[Any]
 
@@ -45,7 +45,7 @@ def _streamed(at: int, end: int) -> tuple[int, int, int]:
             char -= 32
         elif not 48 <= char <= 57:
             break
-        if nth >= SYMBOL_CHARS:
+        if nth >= NAME_CHARS:
             return 0, 0, 0
         if nth < 8:
             low |= char << (8 * nth)
@@ -162,7 +162,7 @@ class Usual:
         self._count = 0
         for number, pair in enumerate(pairs):
             text = pair.encode()
-            if len(text) <= SYMBOL_CHARS:
+            if len(text) <= NAME_CHARS:
                 low, high = int.from_bytes(text[:8], "little"), int.from_bytes(text[8:], "little")
                 _enter(low, high, number, self._table)
 
