@@ -55,6 +55,8 @@ PEER_MESSAGES = 40_000
 """For the slow: enough to be steady."""
 ROUNDS = 3
 POLL = 256
+NAMES = {"binance": ("BTCUSDT",), "coinbase": ("BTC-USD", "ETH-USD"), "kraken": ("BTC/USD", "ETH/USD")}
+"""The pairs that the messages are of."""
 ANSWER = b'{"result":null,"id":1}'
 Work = Callable[[], float]
 """Do it, and tell the seconds of CPU that a message took; what is made once is not counted."""
@@ -164,12 +166,9 @@ def parse_ours(exchange: str, said: Sequence[bytes]) -> float:
 
 def look_of(exchange: str) -> Callable[[Sequence[bytes]], object]:
     """How the live feed sees what messages are that were read at once."""
-    if exchange == "binance":
-        from tickcast.sources.venues.binance_usual import Usual
+    from tickcast.sources.venues.usual import Usual
 
-        return Usual(["BTCUSDT"]).look
-    hear = venue_of(exchange).hear
-    return lambda said: [hear(raw) for raw in said]
+    return Usual(exchange, NAMES[exchange]).look
 
 
 def _poll(look: Callable[[Sequence[bytes]], object], mapper: Mapper, exchange: str, said: Sequence[bytes]) -> None:

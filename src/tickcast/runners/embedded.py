@@ -113,7 +113,7 @@ class Embedded:
     def warm_up(self) -> None:
         """Compile every kernel of this flow now, so that the first live minute does not wait for a compiler."""
         import tickcast.sources.scan_lines
-        import tickcast.sources.venues.binance_usual  # noqa: F401 - the same
+        import tickcast.sources.venues.usual  # noqa: F401 - the same
         from tickcast.kernels import warm_up
 
         warm_up()

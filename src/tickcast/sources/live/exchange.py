@@ -186,14 +186,17 @@ class Exchange:
         """Messages that were read at once: whether `follow` may carry any of them on."""
         return self._swift is not None and self._swift.look(raws)
 
-    def follow(self, recv_ns: int, raws: Sequence[bytes], at: int) -> int:
-        """From one of them on, as far as all is usual, as `hear` would; the first that `hear` must be told."""
+    def follow(self, recv_ns: int, raws: Sequence[bytes], at: int, reached: int) -> tuple[int, int]:
+        """As `hear` from one of them on, as far as all is usual.
+
+        Returns the first that `hear` must be told, and the last number in the connection.
+        """
         if self._swift is None:
-            return at
-        stop, venue_ms = self._swift.follow(recv_ns, raws, at)
+            return at, reached
+        stop, venue_ms, reached = self._swift.follow(recv_ns, raws, at, reached)
         if venue_ms:
             self._venue_ms, self._recv_ns = venue_ms, recv_ns
-        return stop
+        return stop, reached
 
     def _hear_several(self, message: Message, spans: tuple[Span, ...]) -> None:
         """Trades with a hole between them; or of several pairs: a message can not wait for one and not for another."""

@@ -13,20 +13,21 @@ from typing import Protocol
 
 from tickcast.sources.live.lane import Lane
 from tickcast.sources.live.outbox import Outbox
+from tickcast.sources.mapping import SCANNED
 from tickcast.sources.venues.contract import Span
 
 NOT_LIVE = -9
 
 
 class Usual(Protocol):
-    """What looks at many messages of a venue (`tickcast.sources.venues.binance_usual.Usual`)."""
+    """What looks at many messages of a venue (`tickcast.sources.venues.usual.Usual`)."""
 
     def look(self, raws: Sequence[bytes]) -> list[int]:
         """Read them; the numbers of the pairs that were met."""
         ...
 
-    def follow(self, at: int, nexts: Sequence[int]) -> tuple[int, int]:
-        """Go on from a message as far as all is usual: (the first that is not, the last time that the venue told)."""
+    def follow(self, at: int, nexts: Sequence[int], reached: int) -> tuple[int, int, int]:
+        """Go on from a message as far as all is usual: (the first that is not, the last time told, the last number)."""
         ...
 
     def moved(self) -> list[list[int]]:
@@ -48,13 +49,17 @@ class Swift:
         self._met = [lanes[number] for number in self._usual.look(raws)]
         return any(lane.joiner.live for lane in self._met)
 
-    def follow(self, recv_ns: int, raws: Sequence[bytes], at: int) -> tuple[int, int]:
-        """Carry on what was looked at, from one message on: (the first that is not usual, the last time told)."""
+    def follow(self, recv_ns: int, raws: Sequence[bytes], at: int, reached: int) -> tuple[int, int, int]:
+        """Carry on what was looked at, from one message on.
+
+        Returns the first that is not usual, the last time told, and the last number in the connection, of which
+        `reached` is that of the message before.
+        """
         met = self._met
         nexts = [lane.joiner.next_id if lane.joiner.live else NOT_LIVE for lane in met]
-        stop, venue_ms = self._usual.follow(at, nexts)
+        stop, venue_ms, reached = self._usual.follow(at, nexts, reached)
         if stop == at:
-            return stop, 0
+            return stop, 0, reached
         for lane, (_, trades, quotes, last_id, last_ms, _) in zip(met, self._usual.moved(), strict=True):
             if trades:
                 lane.trades += trades
@@ -63,13 +68,13 @@ class Swift:
                 lane.quotes += quotes
                 lane.last_ns = recv_ns
         self._put_many(recv_ns, self._exchange, raws[at:stop])
-        return stop, venue_ms
+        return stop, venue_ms, reached
 
 
 def swift_of(venue: str, lanes: Mapping[str, Lane], outbox: Outbox) -> Swift | None:
     """The swift road of an exchange; None: it has none."""
-    if venue != "binance":
+    if venue not in SCANNED:
         return None
-    from tickcast.sources.venues.binance_usual import Usual as BinanceUsual
+    from tickcast.sources.venues.usual import Usual as Looking
 
-    return Swift(BinanceUsual(list(lanes)), lanes, outbox, venue)
+    return Swift(Looking(venue, list(lanes)), lanes, outbox, venue)

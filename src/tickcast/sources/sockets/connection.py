@@ -56,8 +56,11 @@ class Swift(Protocol):
         """These were read at once: whether `follow` is of use."""
         ...
 
-    def follow(self, recv_ns: int, raws: Sequence[bytes], at: int) -> int:
-        """Carry on from that one as far as all is usual; the first that is not."""
+    def follow(self, recv_ns: int, raws: Sequence[bytes], at: int, reached: int) -> tuple[int, int]:
+        """Carry on from that one as far as all is usual: the first that is not, and the last running number.
+
+        `reached` is the running number of the message before, -1 where there was none or the venue has none.
+        """
         ...
 
 
@@ -263,16 +266,23 @@ class Connection:
         """A line's messages that were read at once: whether `follow` is of use."""
         return self._swift is not None and self._swift.look(raws)
 
-    def follow(self, line: Line, recv_ns: int, raws: Sequence[bytes], at: int) -> int:  # noqa: ARG002
-        """As `heard`, for as many of them as are usual; the first that is not."""
+    def follow(
+        self,
+        line: Line,  # noqa: ARG002
+        recv_ns: int,
+        raws: Sequence[bytes],
+        at: int,
+        reached: int,
+    ) -> tuple[int, int]:
+        """As `heard`, for as many of them as are usual: the first that is not, and the last running number."""
         stop = at
         if self._swift is not None:
             try:
-                stop = self._swift.follow(recv_ns, raws, at)
+                stop, reached = self._swift.follow(recv_ns, raws, at, reached)
             except Exception as exc:  # noqa: BLE001 - it is raised where somebody waits for it
                 self._tell(_raise, exc)
         self.messages += stop - at
-        return stop
+        return stop, reached
 
     def proven(self, line: Line, sent_ns: int, recv_ns: int, heard: Heard | None) -> None:
         """A ping came back. While two lines are heard only the older one proves: it may still bring something."""

@@ -47,8 +47,8 @@ class Owner(Protocol):
         """Messages that were read at once: whether `follow` may take some of them."""
         ...
 
-    def follow(self, line: Line, recv_ns: int, raws: Sequence[bytes], at: int) -> int:
-        """From one of them on, as many as simply go on; the first that must be told by itself."""
+    def follow(self, line: Line, recv_ns: int, raws: Sequence[bytes], at: int, reached: int) -> tuple[int, int]:
+        """From one of them on, as many as simply go on; the first that must be told by itself, and the last number."""
         ...
 
     def proven(self, line: Line, sent_ns: int, recv_ns: int, heard: Heard | None) -> None:
@@ -216,7 +216,7 @@ class Line:
         at, count, alone = 0, len(raws), 0
         if count >= MANY and self._owner.look(self, raws):
             while alone < ALONE_MAX and not self.over:
-                stop = self._owner.follow(self, recv_ns, raws, at)
+                stop, self._sequence = self._owner.follow(self, recv_ns, raws, at, self._sequence)
                 if stop > at:
                     self._sign(recv_ns, stop - at)
                 if stop == count:

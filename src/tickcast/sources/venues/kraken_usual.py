@@ -1,0 +1,33 @@
+"""Kraken's usual messages as `Kraken.hear` hears them, read by kernels; see `usual.py`.
+
+Updates of trades of one pair whose ids follow each other, or of one ticker.
+"""
+
+from __future__ import annotations
+
+from tickcast.kernels import kernel
+from tickcast.sources.kraken_scan import read_head, read_ticker, read_trade
+from tickcast.sources.scan_bytes import after, byte_at
+from tickcast.sources.venues.told import NO_TRADE, Told
+
+_COMMA = ord(",")
+
+
+@kernel
+def read_message(at: int, end: int) -> Told:
+    """One message."""
+    trades, snapshot, at = read_head(at, end)
+    if snapshot:
+        at = 0
+    if not trades:
+        low, high, sent_ms, _, _, at = read_ticker(at, end)
+        return low, high, NO_TRADE, NO_TRADE, 0, sent_ms, -1, after(at, end, "]}")
+    low, high, first, last_ms, _, _, _, at = read_trade(at, end)
+    last = before = first
+    while at != 0 and at < end and byte_at(at) == _COMMA:
+        low_n, high_n, number, ms, _, _, _, at = read_trade(at + 1, end)
+        if low_n != low or high_n != high or (number != before + 1 and number != before - 1):
+            at = 0  # of another pair, or with a hole
+        before = number
+        first, last, last_ms = min(first, number), max(last, number), max(last_ms, ms)
+    return low, high, first, last, last_ms, 0, -1, after(at, end, "]}")
