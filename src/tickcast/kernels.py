@@ -105,6 +105,15 @@ def kernel(function: F) -> F:
     return _kept(numba.njit(nogil=True, fastmath=False, error_model="numpy")(function), function)
 
 
+def helper(function: F) -> F:
+    """A kernel that only other kernels call: without what Python needs to call it, it compiles faster."""
+    lean: Any = numba.njit  # whose types do not know of wrappers
+    made = lean(
+        cache=True, nogil=True, fastmath=False, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True
+    )
+    return cast(F, made(function))
+
+
 def inline(function: F) -> F:
     """A kernel's helper, compiled into its callers."""
     return _kept(numba.njit(nogil=True, fastmath=False, error_model="numpy", inline="always")(function), function)

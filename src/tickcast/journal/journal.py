@@ -33,7 +33,7 @@ from tickcast.journal.sealing import remove_unfinished, seal_day, sums_path
 from tickcast.sources.contract import Block, Message
 
 _TORN_PIECE = 1 << 20
-_recv_ns = itemgetter(0)
+_recv_ns, _exchange, _raw = itemgetter(0), itemgetter(1), itemgetter(2)
 
 
 class Journal:
@@ -133,8 +133,8 @@ class Journal:
         days: dict[str, str] = {}
         for recv_ns, some in groupby(messages, key=_recv_ns):
             told: dict[str, list[bytes]] = {}
-            for _, exchange, raw in some:
-                told.setdefault(exchange, []).append(raw)
+            for exchange, of_one in groupby(some, key=_exchange):
+                told.setdefault(exchange, []).extend(map(_raw, of_one))
             for exchange, raws in told.items():
                 newest = days.get(exchange) or self._days.get(exchange)
                 if newest is None:

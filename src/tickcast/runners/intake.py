@@ -22,7 +22,8 @@ def runs_of(block: Block) -> list[Block]:
     >>> [len(run.lines) for run in runs_of(Block("x", b'{"r":1,"x":"x","m":{}}\\n'))]
     [23]
     """
-    if block.lines.count(own.MARK) == block.lines.count(own.ALIVE_MARK):
+    first = block.lines.find(own.MARK)
+    if first < 0 or block.lines.count(own.MARK, first) == block.lines.count(own.ALIVE_MARK, first):
         return [block]
     runs: list[list[bytes]] = [[]]
     for line in block.lines.split(b"\n"):

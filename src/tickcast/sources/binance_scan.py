@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from tickcast.kernels import kernel
+from tickcast.kernels import helper
 from tickcast.sources.binance import AGGREGATE_MAX
 from tickcast.sources.contract import ALIVE, QUOTE, TIME_MAX_MS, TIME_MIN_MS, TRADE
 from tickcast.sources.decimals import ID_MAX, MICROSECONDS_FROM
@@ -22,7 +22,7 @@ Fields: TypeAlias = tuple[int, int, int, int, int, int, int, float, float]
 _DOT, _CLOSE = (ord(c) for c in ".]")
 
 
-@kernel
+@helper
 def _time(at: int, end: int) -> tuple[int, int]:
     """A venue's time in ms (or µs): (ms, the place after it)."""
     value, stop = integer(at, end)
@@ -33,7 +33,7 @@ def _time(at: int, end: int) -> tuple[int, int]:
     return value, stop
 
 
-@kernel
+@helper
 def _levels(at: int, end: int) -> int:
     """The rest of a book's side, `["1.0","2.0"],...]`: the place after it."""
     if at == 0 or at >= end:
@@ -55,7 +55,7 @@ def _levels(at: int, end: int) -> int:
         at = after(at, end, ",")
 
 
-@kernel
+@helper
 def _depth(at: int, end: int) -> tuple[Fields, int]:
     """A depth update from its time on: it says no more than that the pair's market is alive."""
     time_ms, at = _time(at, end)
@@ -67,7 +67,7 @@ def _depth(at: int, end: int) -> tuple[Fields, int]:
     return (ALIVE, low, high, -1, -1, time_ms, 0, np.nan, np.nan), at
 
 
-@kernel
+@helper
 def read_book_ticker(at: int, end: int) -> tuple[Fields, int]:
     """A bookTicker from its update id on."""
     _, at = integer(at, end)
@@ -79,7 +79,7 @@ def read_book_ticker(at: int, end: int) -> tuple[Fields, int]:
     return (QUOTE, low, high, -1, -1, 0, 0, bid, ask), at
 
 
-@kernel
+@helper
 def read_trade(at: int, end: int, aggregate: bool) -> tuple[Fields, int]:
     """A trade or aggregate from its event time on."""
     _, at = integer(at, end)
@@ -101,7 +101,7 @@ def read_trade(at: int, end: int, aggregate: bool) -> tuple[Fields, int]:
     return (TRADE, low, high, last, first, time_ms, 1 if resting else 0, price, quantity), at
 
 
-@kernel
+@helper
 def _event(at: int, end: int) -> tuple[Fields, int]:
     """One message of the venue, bare, but for its closing brace."""
     trade = after(at, end, '{"e":"trade","E":')
@@ -116,13 +116,13 @@ def _event(at: int, end: int) -> tuple[Fields, int]:
     return _depth(after(at, end, '{"e":"depthUpdate","E":'), end)
 
 
-@kernel
+@helper
 def _names_stream(char: int) -> bool:
     """Letters, digits, @ and _."""
     return 64 <= char <= 90 or 97 <= char <= 122 or 48 <= char <= 57 or char == 95
 
 
-@kernel
+@helper
 def _combined(at: int, end: int) -> int:
     """The wrapping of a combined stream: the place of its data."""
     at = start = after(at, end, '{"stream":"')
@@ -133,7 +133,7 @@ def _combined(at: int, end: int) -> int:
     return after(at, end, '","data":') if at > start else 0
 
 
-@kernel
+@helper
 def read_line(at: int, end: int, row: int, ints: Array, floats: Array, flags: Array) -> tuple[int, int]:
     """A line from its message on, whose one row is written: (the row after it, the place after its last brace)."""
     proof = after(at, end, '{"tickcast":"alive","venue_ms":')

@@ -109,13 +109,13 @@ def encode_lines(recv_ns: int, exchange: str, raws: Sequence[bytes]) -> bytes:
 
 def _are_objects(raws: Sequence[bytes]) -> bool:
     """Whether each is an object of JSON on one line, without anything around it; False also where it may not be so."""
-    text, breaks = b"\n".join(raws), len(raws) - 1
-    if text[:1] != b"{" or text[-1:] != b"}" or text.count(b"\n") != breaks or text.count(b"}\n{") != breaks:
-        return False
-    if b"\r" in text or not text.isascii():
+    text = b"\n".join(raws)
+    if b"\r" in text or not text.isascii() or text.count(b"\n") != len(raws) - 1:
         return False
     try:
         for raw in raws:
+            if raw[:1] != b"{" or raw[-1:] != b"}":
+                return False
             _any_decode(raw)
     except (msgspec.DecodeError, RecursionError):
         return False

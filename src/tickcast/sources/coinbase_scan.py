@@ -8,7 +8,7 @@ One event a message. Trades have their keys in the venue's order; a ticker's may
 
 from __future__ import annotations
 
-from tickcast.kernels import kernel
+from tickcast.kernels import helper
 from tickcast.sources.decimals import ID_MAX
 from tickcast.sources.scan_bytes import after, byte_at, decimal, integer, name, rfc3339, text
 from tickcast.sources.scan_rows import Array, put_quote, put_trade, read_proof
@@ -18,7 +18,7 @@ _PAIR, _PRICE, _BID, _ASK, _BID_SIZE, _ASK_SIZE = (1 << n for n in range(6))
 _NEEDED = _PAIR | _PRICE | _BID | _ASK
 
 
-@kernel
+@helper
 def read_head(at: int, end: int) -> tuple[bool, bool, int, int, int]:
     """A message up to its first row: (trades or tickers, a snapshot or not, when sent, its number, the place)."""
     trades = after(at, end, '{"channel":"market_trades",')
@@ -32,7 +32,7 @@ def read_head(at: int, end: int) -> tuple[bool, bool, int, int, int]:
     return trades != 0, update == 0, sent_ms, sequence, place
 
 
-@kernel
+@helper
 def read_trade(at: int, end: int) -> tuple[int, int, int, int, int, float, float, int]:
     """A trade: (its pair's name as two words, id, time, whether the buyer rested, price, quantity, the place after)."""
     low, high, at = name(after(at, end, '{"product_id":"'), end)
@@ -53,7 +53,7 @@ def read_trade(at: int, end: int) -> tuple[int, int, int, int, int, float, float
     return low, high, trade_id, time_ms, 1 if resting else 0, price, quantity, at
 
 
-@kernel
+@helper
 def _other(at: int, end: int) -> int:
     """A key that no one asks for, from its first letter on, and its text: the place after it."""
     if at == 0 or after(at, end, "best_"):
@@ -63,7 +63,7 @@ def _other(at: int, end: int) -> int:
     return text(after(at, end, '":"'), end)
 
 
-@kernel
+@helper
 def read_ticker(at: int, end: int) -> tuple[int, int, float, float, int]:
     """A ticker: (its pair's name as two words, bid, ask, the place after it)."""
     low, high, bid, ask, seen = 0, 0, 0.0, 0.0, 0
@@ -102,7 +102,7 @@ def read_ticker(at: int, end: int) -> tuple[int, int, float, float, int]:
     return low, high, bid, ask, at if seen & _NEEDED == _NEEDED else 0
 
 
-@kernel
+@helper
 def read_line(at: int, end: int, row: int, ints: Array, floats: Array, flags: Array) -> tuple[int, int]:
     """A line from its message on, whose rows are written: (the row after them, the place after the last brace)."""
     proof = after(at, end, '{"tickcast":"alive","venue_ms":')

@@ -8,7 +8,7 @@ Rows have their keys in the venue's order; what a ticker tells after its last pr
 
 from __future__ import annotations
 
-from tickcast.kernels import kernel
+from tickcast.kernels import helper
 from tickcast.sources.decimals import ID_MAX
 from tickcast.sources.scan_bytes import after, bare_decimal, byte_at, integer, name, rfc3339
 from tickcast.sources.scan_rows import Array, put_quote, put_trade, read_proof
@@ -16,7 +16,7 @@ from tickcast.sources.scan_rows import Array, put_quote, put_trade, read_proof
 _COMMA, _HYPHEN, _UNDERSCORE = (ord(c) for c in ",-_")
 
 
-@kernel
+@helper
 def read_head(at: int, end: int) -> tuple[bool, bool, int]:
     """A message up to its first row: (trades or tickers, a snapshot or not, the place)."""
     trades = after(at, end, '{"channel":"trade",')
@@ -25,7 +25,7 @@ def read_head(at: int, end: int) -> tuple[bool, bool, int]:
     return trades != 0, update == 0, update if update else after(place, end, '"type":"snapshot","data":[')
 
 
-@kernel
+@helper
 def read_trade(at: int, end: int) -> tuple[int, int, int, int, int, float, float, int]:
     """A trade: (its pair's name as two words, id, time, whether the buyer rested, price, quantity, the place after)."""
     low, high, at = name(after(at, end, '{"symbol":"'), end)
@@ -42,7 +42,7 @@ def read_trade(at: int, end: int) -> tuple[int, int, int, int, int, float, float
     return low, high, trade_id, time_ms, 0 if buy else 1, price, quantity, after(at, end, '"}')
 
 
-@kernel
+@helper
 def _other(at: int, end: int) -> int:
     """A key that no one asks for, from its first letter on, and its number: the place after it."""
     if after(at, end, 'symbol"') or after(at, end, 'bid"') or after(at, end, 'bid_qty"') or after(at, end, 'ask"'):
@@ -57,7 +57,7 @@ def _other(at: int, end: int) -> int:
     return at
 
 
-@kernel
+@helper
 def read_ticker(at: int, end: int) -> tuple[int, int, int, float, float, int]:
     """A ticker: (its pair's name as two words, its time or 0, bid, ask, the place after it)."""
     low, high, at = name(after(at, end, '{"symbol":"'), end)
@@ -79,7 +79,7 @@ def read_ticker(at: int, end: int) -> tuple[int, int, int, float, float, int]:
     return low, high, time_ms, bid, ask, after(at, end, "}")
 
 
-@kernel
+@helper
 def read_line(at: int, end: int, row: int, ints: Array, floats: Array, flags: Array) -> tuple[int, int]:
     """A line from its message on, whose rows are written: (the row after them, the place after the last brace)."""
     proof = after(at, end, '{"tickcast":"alive","venue_ms":')

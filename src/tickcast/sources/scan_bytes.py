@@ -17,7 +17,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from tickcast.kernels import kernel
+from tickcast.kernels import helper
 from tickcast.sources.contract import TIME_MAX_MS, TIME_MIN_MS
 
 _POWERS = np.array([float(f"1e{n}") for n in range(23)])
@@ -91,7 +91,7 @@ else:  # what numba compiles in their place
         return types.int64(types.int64, types.int64, text), generate
 
 
-@kernel
+@helper
 def _eight(word: int) -> int:
     """The number that eight digits write, or -1: three multiplications in place of eight."""
     if (word & _HIGH_HALVES) | (((word + 0x0606060606060606) & _HIGH_HALVES) >> 4) != 0x3333333333333333:
@@ -101,7 +101,7 @@ def _eight(word: int) -> int:
     return ((word & 0x0000FFFF0000FFFF) * 42949672960001) >> 32
 
 
-@kernel
+@helper
 def _digits(at: int, end: int, value: int) -> tuple[int, int]:
     """Read digits on into a value: (value, the place after them, or 0 where they pass 2**63-1)."""
     while value < 10**10 and at + 8 <= end:
@@ -121,7 +121,7 @@ def _digits(at: int, end: int, value: int) -> tuple[int, int]:
     return value, at
 
 
-@kernel
+@helper
 def integer(at: int, end: int) -> tuple[int, int]:
     """A JSON integer from 0 to 2**63-1: (value, the place after it)."""
     if at == 0:
@@ -132,7 +132,7 @@ def integer(at: int, end: int) -> tuple[int, int]:
     return value, stop
 
 
-@kernel
+@helper
 def number(at: int, end: int) -> tuple[float, int]:
     """Digits, and where there is a dot, digits after it: (value, the place after them)."""
     if at == 0:
@@ -155,14 +155,14 @@ def number(at: int, end: int) -> tuple[float, int]:
     return value / _POWERS[places], stop
 
 
-@kernel
+@helper
 def decimal(at: int, end: int) -> tuple[float, int]:
     """A number in a text, and the closing quote: (value, the place after the quote)."""
     value, stop = number(at, end)
     return value, after(stop, end, '"')
 
 
-@kernel
+@helper
 def bare_decimal(at: int, end: int) -> tuple[float, int]:
     """A JSON number without a sign or an exponent: (value, the place after it)."""
     if at != 0 and at + 1 < end and byte_at(at) == _ZERO and 0 <= byte_at(at + 1) - _ZERO <= 9:
@@ -170,7 +170,7 @@ def bare_decimal(at: int, end: int) -> tuple[float, int]:
     return number(at, end)
 
 
-@kernel
+@helper
 def text(at: int, end: int) -> int:
     """A text of plain, visible characters and its closing quote: the place after the quote."""
     if at == 0:
@@ -185,7 +185,7 @@ def text(at: int, end: int) -> int:
     return 0
 
 
-@kernel
+@helper
 def name(at: int, end: int) -> tuple[int, int, int]:
     """The name of a pair and its closing quote: (its bytes as two words, the place after the quote)."""
     start, low, high = at, 0, 0
@@ -205,14 +205,14 @@ def name(at: int, end: int) -> tuple[int, int, int]:
     return low, high, at + 1
 
 
-@kernel
+@helper
 def _two(at: int) -> int:
     """The number that two digits write; far below zero where they are none."""
     tens, ones = byte_at(at) - _ZERO, byte_at(at + 1) - _ZERO
     return tens * 10 + ones if 0 <= tens <= 9 and 0 <= ones <= 9 else -1_000_000
 
 
-@kernel
+@helper
 def rfc3339(at: int, end: int) -> tuple[int, int]:
     """A time in UTC as `decimals.rfc3339_ms` reads it, ended by a Z: (ms, the place after the Z)."""
     if at == 0 or at + 20 > end or byte_at(at + 4) != _HYPHEN or byte_at(at + 7) != _HYPHEN:

@@ -35,28 +35,6 @@ _ROW_BYTES_MIN = 48
 
 
 @kernel
-def _line(
-    venue: int, at: int, end: int, row: int, ints: Array, floats: Array, flags: Array
-) -> tuple[int, int, int]:  # fmt: skip
-    """One journal line: (its receive time, the row after its last, the place of its newline)."""
-    recv_ns, at = integer(after(at, end, '{"r":'), end)
-    if recv_ns > RECV_MAX_NS:
-        at = 0
-    if venue == BINANCE:
-        at = after(at, end, ',"x":"binance","m":')
-        row, at = binance_scan.read_line(at, end, row, ints, floats, flags)
-    elif venue == COINBASE:
-        at = after(at, end, ',"x":"coinbase","m":')
-        row, at = coinbase_scan.read_line(at, end, row, ints, floats, flags)
-    else:
-        at = after(at, end, ',"x":"kraken","m":')
-        row, at = kraken_scan.read_line(at, end, row, ints, floats, flags)
-    if at != 0 and at < end and byte_at(at) != _NEWLINE:
-        at = 0
-    return recv_ns, row, at
-
-
-@kernel
 def _scan(
     venue: int, buf: Array, ints: Array, floats: Array, flags: Array, recv: Array, slow: Array, table: Array,
     names: Array, counts: Array,
@@ -70,7 +48,20 @@ def _scan(
         if byte_at(at) == _NEWLINE:
             at += 1
             continue
-        recv_ns, rows, stop = _line(venue, at, end, row, whole, prices, marks)
+        recv_ns, stop = integer(after(at, end, '{"r":'), end)
+        if recv_ns > RECV_MAX_NS:
+            stop = 0
+        if venue == BINANCE:
+            stop = after(stop, end, ',"x":"binance","m":')
+            rows, stop = binance_scan.read_line(stop, end, row, whole, prices, marks)
+        elif venue == COINBASE:
+            stop = after(stop, end, ',"x":"coinbase","m":')
+            rows, stop = coinbase_scan.read_line(stop, end, row, whole, prices, marks)
+        else:
+            stop = after(stop, end, ',"x":"kraken","m":')
+            rows, stop = kraken_scan.read_line(stop, end, row, whole, prices, marks)
+        if stop != 0 and stop < end and byte_at(stop) != _NEWLINE:
+            stop = 0
         if stop != 0 and settled(row, rows, recv_ns // 1_000_000, whole, prices, marks, known, met, tally):
             row = rows
         else:

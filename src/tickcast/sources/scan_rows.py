@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tickcast.kernels import kernel
+from tickcast.kernels import helper
 from tickcast.sources.contract import ALIVE, QUOTE, TIME_MAX_MS, TIME_MIN_MS, TRADE
 from tickcast.sources.scan_bytes import after, integer
 
@@ -26,7 +26,7 @@ UNSORTED_MAX = 64
 """Trades of one message that stand neither in order nor in the opposite one, and are put in order here all the same."""
 
 
-@kernel
+@helper
 def put_trade(
     row: int, name: tuple[int, int], ids: tuple[int, int], ms: int, resting: int, told: tuple[float, float],
     ints: Array, floats: Array, flags: Array,
@@ -40,7 +40,7 @@ def put_trade(
     floats[BID, row], floats[ASK, row] = np.nan, np.nan
 
 
-@kernel
+@helper
 def put_other(
     row: int, kind: int, name: tuple[int, int], ms: int, told: tuple[float, float], ints: Array, floats: Array,
     flags: Array,
@@ -54,7 +54,7 @@ def put_other(
     floats[BID, row], floats[ASK, row] = told
 
 
-@kernel
+@helper
 def put_quote(
     row: int, name: tuple[int, int], ms: int, told: tuple[float, float], ints: Array, floats: Array, flags: Array
 ) -> None:
@@ -62,7 +62,7 @@ def put_quote(
     put_other(row, QUOTE, name, ms, told, ints, floats, flags)
 
 
-@kernel
+@helper
 def read_proof(at: int, end: int, row: int, ints: Array, floats: Array, flags: Array) -> int:
     """Our own proof of time for all of an exchange, from its time on: the place after it, and its row is written."""
     venue_ms, at = integer(at, end)
@@ -72,7 +72,7 @@ def read_proof(at: int, end: int, row: int, ints: Array, floats: Array, flags: A
     return after(at, end, "}")
 
 
-@kernel
+@helper
 def _swap(one: int, two: int, ints: Array, floats: Array, flags: Array) -> None:
     for nth in range(len(ints)):
         ints[nth, one], ints[nth, two] = ints[nth, two], ints[nth, one]
@@ -82,7 +82,7 @@ def _swap(one: int, two: int, ints: Array, floats: Array, flags: Array) -> None:
         flags[nth, one], flags[nth, two] = flags[nth, two], flags[nth, one]
 
 
-@kernel
+@helper
 def ordered(start: int, stop: int, ints: Array, floats: Array, flags: Array) -> bool:
     """Bring a message's trades into the order of their ids, equal ones as they stood; False for too many."""
     rises = falls = True
@@ -105,7 +105,7 @@ def ordered(start: int, stop: int, ints: Array, floats: Array, flags: Array) -> 
     return True
 
 
-@kernel
+@helper
 def _numbered(low: int, high: int, table: Array, names: Array, counts: Array) -> int:
     """The number of a pair, in the order in which they were met; -1 when there are too many."""
     mask = len(table) - 1
@@ -124,7 +124,7 @@ def _numbered(low: int, high: int, table: Array, names: Array, counts: Array) ->
     return met
 
 
-@kernel
+@helper
 def settled(
     start: int, stop: int, recv_ms: int, ints: Array, floats: Array, flags: Array, table: Array, names: Array,
     counts: Array,

@@ -5,7 +5,7 @@ The combined stream's layout, the stream's name and the symbol the same pair, pl
 
 from __future__ import annotations
 
-from tickcast.kernels import kernel
+from tickcast.kernels import helper
 from tickcast.sources.binance_scan import read_book_ticker, read_trade
 from tickcast.sources.contract import TIME_MAX_MS, TIME_MIN_MS
 from tickcast.sources.decimals import ID_MAX
@@ -13,7 +13,7 @@ from tickcast.sources.scan_bytes import NAME_CHARS, after, byte_at, integer
 from tickcast.sources.venues.told import NO_TRADE, Told
 
 
-@kernel
+@helper
 def _streamed(at: int, end: int) -> tuple[int, int, int]:
     """The pair that a stream's name begins with: (the symbol's bytes as two words, the place of the @)."""
     start, low, high = at, 0, 0
@@ -35,7 +35,7 @@ def _streamed(at: int, end: int) -> tuple[int, int, int]:
     return low, high, at if at > start else 0
 
 
-@kernel
+@helper
 def read_message(at: int, end: int) -> Told:
     """One message."""
     low, high, name_end = _streamed(after(at, end, '{"stream":"'), end)

@@ -5,7 +5,7 @@ Updates of trades of one pair whose ids follow each other, or of one ticker.
 
 from __future__ import annotations
 
-from tickcast.kernels import kernel
+from tickcast.kernels import helper
 from tickcast.sources.kraken_scan import read_head, read_ticker, read_trade
 from tickcast.sources.scan_bytes import after, byte_at
 from tickcast.sources.venues.told import NO_TRADE, Told
@@ -13,7 +13,7 @@ from tickcast.sources.venues.told import NO_TRADE, Told
 _COMMA = ord(",")
 
 
-@kernel
+@helper
 def read_message(at: int, end: int) -> Told:
     """One message."""
     trades, snapshot, at = read_head(at, end)

@@ -15,11 +15,11 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tickcast.kernels import kernel, warms
+from tickcast.kernels import helper, kernel, warms
 from tickcast.sources.scan_bytes import NAME_CHARS, byte_at
 from tickcast.sources.scan_lines import BINANCE, COINBASE, VENUES
 from tickcast.sources.venues import binance_usual, coinbase_usual, kraken_usual
-from tickcast.sources.venues.told import NO_TRADE, Told
+from tickcast.sources.venues.told import NO_TRADE
 
 Array: TypeAlias = NDArray[Any]
 
@@ -33,22 +33,7 @@ NOT_LIVE = -9
 _NEWLINE = ord("\n")
 
 
-@kernel
-def _message(venue: int, at: int, end: int) -> Told:
-    """One message, up to its line break."""
-    if venue == BINANCE:
-        told = binance_usual.read_message(at, end)
-    elif venue == COINBASE:
-        told = coinbase_usual.read_message(at, end)
-    else:
-        told = kraken_usual.read_message(at, end)
-    low, high, first, last, time_ms, sent_ms, sequence, stop = told
-    if stop != 0 and stop < end and byte_at(stop) != _NEWLINE:
-        stop = 0
-    return low, high, first, last, time_ms, sent_ms, sequence, stop
-
-
-@kernel
+@helper
 def _slot(low: int, high: int, table: Array) -> int:
     """Where in the table a symbol is, or would be."""
     mask = len(table) - 1
@@ -70,7 +55,15 @@ def _look(venue: int, buf: Array, table: Array, found: Array, kept: Array, met: 
     base: Any = np.int64(buf.ctypes.data)  # numba gives it unsigned, which would not mix with counts
     at, end, line, many = base, base + len(buf), 0, 0
     while line < len(found):
-        low, high, first, last, time_ms, sent_ms, sequence, stop = _message(venue, at, end)
+        if venue == BINANCE:
+            told = binance_usual.read_message(at, end)
+        elif venue == COINBASE:
+            told = coinbase_usual.read_message(at, end)
+        else:
+            told = kraken_usual.read_message(at, end)
+        low, high, first, last, time_ms, sent_ms, sequence, stop = told
+        if stop != 0 and stop < end and byte_at(stop) != _NEWLINE:
+            stop = 0
         number = -1
         if stop != 0:
             number = table[_slot(low, high, table), 2] - 1
