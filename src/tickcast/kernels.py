@@ -108,10 +108,8 @@ def kernel(function: F) -> F:
 def helper(function: F) -> F:
     """A kernel that only other kernels call: without what Python needs to call it, it compiles faster."""
     lean: Any = numba.njit  # whose types do not know of wrappers
-    made = lean(
-        cache=True, nogil=True, fastmath=False, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True
-    )
-    return cast(F, made(function))
+    made = lean(nogil=True, fastmath=False, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+    return _kept(made(function), function)
 
 
 def inline(function: F) -> F:
