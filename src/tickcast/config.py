@@ -26,6 +26,11 @@ class FlowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """TA-Lib functions beside the design's set, by name and parameters: `ADX:14`."""
     grace_ms: int = 1000
     """How far behind a venue's other messages its trades may come before they count as late."""
+    spike_percentile: float = 0.9
+    """Volatility is a spike above this quantile of its own last days."""
+    spike_days: int = 7
+    volatility_seconds: int = 60
+    """Over how long volatility is measured, rounded up to whole candles."""
 
     def __post_init__(self) -> None:
         seconds = self.candle_seconds
@@ -39,6 +44,17 @@ class FlowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             msgspec.structs.force_setattr(self, "candle_seconds", tuple(sorted(set(seconds))))
         if not 0 <= self.grace_ms <= 60_000:
             raise ConfigError("grace_ms", f"was {self.grace_ms}", "give milliseconds from 0 to 60000")
+        if not 0.0 < self.spike_percentile < 1.0:
+            raise ConfigError("spike_percentile", f"was {self.spike_percentile}", "give a number between 0 and 1")
+        if not 1 <= self.spike_days <= 30:
+            raise ConfigError("spike_days", f"was {self.spike_days}", "give whole days from 1 to 30")
+        longest = min(86_400, 1440 * min(seconds))
+        if not 1 <= self.volatility_seconds <= longest:
+            raise ConfigError(
+                "volatility_seconds",
+                f"was {self.volatility_seconds}, with candles of {min(seconds)} s",
+                f"give seconds from 1 to {longest}: at most 1440 candles, at most a day",
+            )
 
 
 _RANGES = (
@@ -64,6 +80,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     candle_seconds: tuple[int, ...] = (60,)
     indicators: tuple[str, ...] = ()
     grace_ms: int = 1000
+    spike_percentile: float = 0.9
+    spike_days: int = 7
+    volatility_seconds: int = 60
     fsync_ms: int = 100
     checkpoint_ms: int = 1000
     journal_keep_days: int = 30
@@ -98,7 +117,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def flow(self) -> FlowSettings:
         """The part that the stages are built from."""
-        return FlowSettings(self.candle_seconds, self.indicators, self.grace_ms)
+        return FlowSettings(**{name: getattr(self, name) for name in FlowSettings.__struct_fields__})
 
 
 _ALIASES = {

@@ -1,4 +1,4 @@
-"""Windows of one length: their candles, the last tick before each of their ends, and which rows were issued.
+"""Windows of one length: their candles, the last tick before each of their ends, which rows were issued, what is known.
 
 Windows are counted: window `w` is [w, w + 1) times the length. What is remembered is a matter of windows alone, never
 of arrival: the last 512 up to the newest issued, and all that still waits.
@@ -6,19 +6,23 @@ of arrival: the last 512 up to the newest issued, and all that still waits.
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tickcast.events import Columns
-from tickcast.features.names import CANDLE, TICK
+from tickcast.features.memory import Memory, Spike
+from tickcast.features.names import CANDLE, TICK, TRAILING
+from tickcast.features.recall import HORIZON, REMEMBERED
+from tickcast.features.relative import Layout, relate
 from tickcast.indicators.ring import F8, I8, Ring
 
-REMEMBERED = 512
 _REVISIONS = 1 << 30
 _NEVER = -(1 << 32)
-_NO_TICK = float("nan")
+_HELD = len(TICK) + len(TRAILING)
+_NOTHING = (float("nan"),) * _HELD
 
 KNOWN_AT, QUALITY = range(2)
 """The integers kept of a candle."""
@@ -36,14 +40,16 @@ class Verdict(NamedTuple):
 class Lane:
     """The state of one candle length of one key."""
 
-    __slots__ = ("candles", "issued", "newest", "step_ms", "ticks")
+    __slots__ = ("candles", "horizon_root", "issued", "memory", "newest", "step_ms", "ticks")
 
-    def __init__(self, seconds: int) -> None:
+    def __init__(self, seconds: int, spike: Spike) -> None:
         self.step_ms = seconds * 1000
         self.newest = _NEVER
         self.candles = Ring(ints=2, floats=len(CANDLE))
         self.ticks = Ring(ints=0, floats=len(TICK))
-        self.issued = Ring(ints=2, floats=len(TICK))
+        self.issued = Ring(ints=2, floats=_HELD)
+        self.memory = Memory(seconds, spike)
+        self.horizon_root = math.sqrt(self.memory.arrays.facts[HORIZON])
 
     def take_candles(self, columns: Columns) -> None:
         """Keep candles by window and revision; the same again changes nothing."""
@@ -92,7 +98,7 @@ class Lane:
         count = len(windows)
         verdict = Verdict(np.ones(count, dtype=bool), np.zeros(count, dtype=np.int64))
         if (windows > self.reached(windows)).all():
-            self.issued.extend(windows, [row_revisions, 0], [_NO_TICK] * len(TICK))
+            self.issued.extend(windows, [row_revisions, 0], _NOTHING)
             self.newest = int(windows[-1])
             return verdict
         for place, (window, row_revision) in enumerate(zip(windows.tolist(), row_revisions.tolist(), strict=True)):
@@ -101,7 +107,7 @@ class Lane:
                 counts["too_old"] += 1
                 verdict.kept[place] = False
             elif not known:
-                ring.insert(at, window, (row_revision, 0), (_NO_TICK,) * len(TICK))
+                ring.insert(at, window, (row_revision, 0), _NOTHING)
                 self.newest = max(self.newest, window)
             elif row_revision <= ring.ints[ROW_REVISION, at]:
                 counts["repeated"] += 1
@@ -112,29 +118,36 @@ class Lane:
                 verdict.revisions[place] = ring.ints[REVISION, at]
         return verdict
 
-    def fill(self, out: F8, windows: I8, revisions: I8, indicators: F8, again: NDArray[np.bool_]) -> tuple[I8, I8]:
+    def fill(
+        self, out: F8, layout: Layout, windows: I8, revisions: I8, indicators: F8, again: NDArray[np.bool_]
+    ) -> tuple[I8, I8]:
         """Write some rows' values, the time's apart; return when their candles were known, and their qualities.
 
-        A row that is issued `again` has the tick that it had: what came between is not its time's any more.
+        A row that is issued `again` has the tick that it had, and what trails the market: what came between is not its
+        time's any more.
         """
         at = self.candles.lo + self.candles.keys.searchsorted(windows * _REVISIONS + revisions)
-        np.take(self.candles.floats, at, axis=1, out=out[: len(CANDLE)])
-        out[len(CANDLE) : -len(TICK)] = indicators
+        candles, ticks = out[: len(CANDLE)], out[layout.held][: len(TICK)]
+        np.take(self.candles.floats, at, axis=1, out=candles)
+        out[layout.indicators] = indicators
         before = self.ticks.keys.searchsorted((windows + 1) * self.step_ms) - 1
         unseen = before < 0
         if unseen.all():
-            out[-len(TICK) :] = np.nan
+            ticks[:] = np.nan
         else:
-            np.take(self.ticks.floats, self.ticks.lo + before, axis=1, out=out[-len(TICK) :], mode="clip")
-            out[-len(TICK) :, unseen] = np.nan
-        ticks, places = out[-len(TICK) :], self.issued.lo + self.issued.keys.searchsorted(windows)
+            np.take(self.ticks.floats, self.ticks.lo + before, axis=1, out=ticks, mode="clip")
+            ticks[:, unseen] = np.nan
+        quality = self.candles.ints[QUALITY, at]
+        self.memory.take(windows, quality, candles, out[layout.trailing], out[layout.memory])
+        held, places = out[layout.held], self.issued.lo + self.issued.keys.searchsorted(windows)
         if again.any():
             first = ~again
-            self.issued.floats[:, places[first]] = ticks[:, first]
-            ticks[:, again] = self.issued.floats[:, places[again]]
+            self.issued.floats[:, places[first]] = held[:, first]
+            held[:, again] = self.issued.floats[:, places[again]]
         else:
-            self.issued.floats[:, places] = ticks
-        return self.candles.ints[KNOWN_AT, at], self.candles.ints[QUALITY, at]
+            self.issued.floats[:, places] = held
+        relate(out, layout.operations, self.horizon_root)
+        return self.candles.ints[KNOWN_AT, at], quality
 
     def forget(self) -> None:
         """Let go of what no row can ask for any more."""
@@ -148,14 +161,15 @@ class Lane:
         found: dict[str, Any] = {f"{prefix}newest": self.newest}
         for name in ("candles", "ticks", "issued"):
             found |= getattr(self, name).parts(f"{prefix}{name}")
-        return found
+        return found | self.memory.parts(f"{prefix}memory.")
 
     @classmethod
-    def load(cls, seconds: int, prefix: str, parts: dict[str, Any]) -> Lane:
+    def load(cls, seconds: int, spike: Spike, prefix: str, parts: dict[str, Any]) -> Lane:
         """The lane that `parts` wrote."""
-        lane = cls(seconds)
+        lane = cls(seconds, spike)
         lane.newest = parts[f"{prefix}newest"]
         lane.candles = Ring.load(f"{prefix}candles", parts, ints=2)
         lane.ticks = Ring.load(f"{prefix}ticks", parts, ints=0)
         lane.issued = Ring.load(f"{prefix}issued", parts, ints=2)
+        lane.memory = Memory.load(seconds, spike, f"{prefix}memory.", parts)
         return lane

@@ -8,7 +8,8 @@ The three streams are joined on time, never on arrival. The rule:
   Rows behind it wait with it.
 - Its tick is the last one with `timestamp_ms` before the window's end, from however long ago; NaN before the first.
 - A row of indicators issued again (a higher revision of its window) gives the row again with revision + 1, with the
-  tick it had. Windows more than 511 behind the newest issued are refused and counted (`too_old`).
+  tick, the threshold and the time of day that it had; what it remembers of candles is read anew. Windows more than 511
+  behind the newest issued are refused and counted (`too_old`).
 
 Where there are no ticks (imported candles) an empty frame of them must say that time has passed: its `low_ms`.
 """
@@ -24,11 +25,13 @@ from tickcast.config import FlowSettings
 from tickcast.errors import DataError, SnapshotError
 from tickcast.events import CANDLES, FEATURES, INDICATORS, TICKS, Columns, Frame, concat
 from tickcast.features.lane import Lane
-from tickcast.features.names import TICK, TIME, feature_names, feature_set, indicator_names
+from tickcast.features.memory import Spike
+from tickcast.features.names import TICK, feature_names, feature_set, indicator_names
+from tickcast.features.relative import Layout
 from tickcast.indicators.ring import F8, I8, Ring
 from tickcast.snapshot import pack, unpack
 
-_HOUR_MS, _DAY_MS = 3_600_000, 86_400_000
+_MINUTE_MS, _HOUR_MS, _DAY_MS = 60_000, 3_600_000, 86_400_000
 _BLOCK = 4096
 _WAITING_MAX = 1 << 21
 """Rows that one stream may be ahead of the others; more means that one of them does not come at all."""
@@ -45,7 +48,16 @@ def _circle(steps: int) -> F8:
     return np.array([[round(of(angle), 12) + 0.0 for angle in angles] for of in (math.sin, math.cos)])
 
 
-_HOURS, _WEEKDAYS = _circle(24), _circle(7)
+_HOURS, _WEEKDAYS, _MINUTES = _circle(24), _circle(7), _circle(60)
+
+
+def _tell_time(out: F8, ends: I8) -> None:
+    """Write the columns of TIME."""
+    minutes = ends // _MINUTE_MS % 60
+    out[0:2] = _HOURS[:, ends % _DAY_MS // _HOUR_MS]
+    out[2:4] = _WEEKDAYS[:, (ends // _DAY_MS + 3) % 7]
+    out[4:6] = _MINUTES[:, minutes]
+    out[6], out[7] = minutes % 5, minutes % 15
 
 
 class State:
@@ -53,8 +65,8 @@ class State:
 
     __slots__ = ("counts", "grain_ms", "held", "lanes", "lows", "ticks_ms", "waiting")
 
-    def __init__(self, seconds: tuple[int, ...], indicators: int) -> None:
-        self.lanes = {one: Lane(one) for one in seconds}
+    def __init__(self, seconds: tuple[int, ...], indicators: int, spike: Spike) -> None:
+        self.lanes = {one: Lane(one, spike) for one in seconds}
         self.waiting = Ring(ints=4, floats=indicators)
         self.lows = {CANDLES.name: 0, INDICATORS.name: 0, TICKS.name: 0}
         self.ticks_ms = 0
@@ -73,17 +85,19 @@ class Features:
     """
 
     name = "features"
-    version = 2
+    version = 3
 
     def __init__(self, settings: FlowSettings) -> None:
         self.names = feature_names(settings)
         self.feature_set = feature_set(settings)
         self._indicators = indicator_names(settings)
         self._seconds = settings.candle_seconds
+        self._spike = Spike.of(settings)
+        self._layout = Layout.of(self.names)
 
     def new(self) -> State:
         """The state of a key that was never seen."""
-        return State(self._seconds, len(self._indicators))
+        return State(self._seconds, len(self._indicators), self._spike)
 
     def step(self, state: State, frame: Frame) -> list[Frame]:
         """Fold in a frame of any of the three streams; return the rows that have become complete."""
@@ -180,7 +194,7 @@ class Features:
     def _issue(self, state: State, starts: I8, ints: I8, indicators: F8) -> Columns:
         """Rows of complete windows; those refused or known are left out."""
         count = len(starts)
-        values = np.empty((len(self.names), count))
+        values, layout = np.empty((len(self.names), count)), self._layout
         known_at, quality, revision = (np.empty(count, dtype=np.int64) for _ in range(3))
         kept = np.zeros(count, dtype=bool)
         for seconds, lane in state.lanes.items():
@@ -191,15 +205,14 @@ class Features:
             verdict = lane.judge(windows, ints[_ROW_REVISION, at], state.counts)
             at, windows = at[verdict.kept], windows[verdict.kept]
             kept[at], revision[at] = True, verdict.revisions[verdict.kept]
-            own = values[: -len(TIME)] if len(at) == count else np.empty((len(values) - len(TIME), len(at)))
-            again = revision[at] > 0
-            known_at[at], quality[at] = lane.fill(own, windows, ints[_CANDLE_REVISION, at], indicators[:, at], again)
+            own = values[: layout.rows] if len(at) == count else np.empty((layout.rows, len(at)))
+            again, revisions = revision[at] > 0, ints[_CANDLE_REVISION, at]
+            known_at[at], quality[at] = lane.fill(own, layout, windows, revisions, indicators[:, at], again)
             if len(at) < count:
-                values[: -len(TIME), at] = own
+                values[: layout.rows, at] = own
             lane.forget()
         ends = starts + ints[_SECONDS] * 1000
-        values[-4:-2] = _HOURS[:, ends % _DAY_MS // _HOUR_MS]
-        values[-2:] = _WEEKDAYS[:, (ends // _DAY_MS + 3) % 7]
+        _tell_time(values[layout.rows :], ends)
         known_at = np.maximum(np.maximum(known_at, ints[_KNOWN_AT]), ends)
         fixed: Columns = {
             "candle_seconds": ints[_SECONDS].copy(),
@@ -228,7 +241,7 @@ class Features:
     def snapshot(self, state: State) -> bytes:
         """All that the state remembers."""
         self._put(state)
-        parts: dict[str, Any] = {"lengths": list(state.lanes), "ticks_ms": state.ticks_ms}
+        parts: dict[str, Any] = {"lengths": list(state.lanes), "ticks_ms": state.ticks_ms, "spike": list(self._spike)}
         parts |= {"lows": list(state.lows.values()), "counts": list(state.counts.values())}
         parts |= state.waiting.parts("waiting")
         for seconds, lane in state.lanes.items():
@@ -238,6 +251,10 @@ class Features:
     def restore(self, data: bytes) -> State:
         """The state that `snapshot` wrote; a candle length that is new since then starts empty."""
         parts = unpack(self.name, self.version, data)
+        if parts["spike"] != list(self._spike):
+            told = ", ".join(f"{name} {value}" for name, value in zip(self._spike._fields, parts["spike"], strict=True))
+            remedy = "start with the settings of before, or `tickcast replay` its journal into a new directory"
+            raise SnapshotError("snapshot of features", f"was written with {told}", remedy)
         state = self.new()
         state.ticks_ms = parts["ticks_ms"]
         state.lows = dict(zip(state.lows, parts["lows"], strict=True))
@@ -253,7 +270,7 @@ class Features:
             state.waiting = waiting
         for seconds in parts["lengths"]:
             if seconds in state.lanes:
-                state.lanes[seconds] = Lane.load(seconds, f"{seconds}.", parts)
+                state.lanes[seconds] = Lane.load(seconds, self._spike, f"{seconds}.", parts)
         return state
 
     def counts(self, state: State) -> dict[str, int]:
