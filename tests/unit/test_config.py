@@ -60,6 +60,14 @@ def test_the_file_in_the_working_directory_is_read_unasked(file: Path, monkeypat
         ({"TICKCAST_CHECKPOINT_MS": "0"}, "checkpoint_ms: was 0"),
         ({"TICKCAST_JOURNAL_KEEP_DAYS": "-3"}, "journal_keep_days: was -3"),
         ({"TICKCAST_GRACE_MS": "60001"}, "grace_ms: was 60001"),
+        ({"TICKCAST_SPIKE_PERCENTILE": "1.0"}, "spike_percentile: was 1.0"),
+        ({"TICKCAST_SPIKE_PERCENTILE": "nan"}, "spike_percentile: was nan"),
+        ({"TICKCAST_SPIKE_DAYS": "31"}, "spike_days: was 31"),
+        ({"TICKCAST_VOLATILITY_SECONDS": "0"}, "volatility_seconds: was 0"),
+        (
+            {"TICKCAST_VOLATILITY_SECONDS": "3600", "TICKCAST_CANDLE_SECONDS": "1,60"},
+            "volatility_seconds: was 3600, with candles of 1 s; give seconds from 1 to 1440",
+        ),
         ({"TICKCAST_CANDLE_SECONDS": "7"}, "candle_seconds: was 7"),
         ({"TICKCAST_CANDLE_SECONDS": "1,x"}, "candle_seconds"),
         ({"TICKCAST_HOLD_MS": "60001"}, "hold_ms: was 60001, so nothing was started; give a number from 0 to 60000"),
@@ -99,6 +107,13 @@ def test_history_and_holding_are_settings_too() -> None:
     assert (0, 0.25, "trades", "aiohttp") == (
         settings.hold_ms, settings.history_days, settings.history, settings.ws_client,
     )  # fmt: skip
+
+
+def test_what_a_spike_is_can_be_set_and_reaches_the_stages() -> None:
+    environ = {"TICKCAST_SPIKE_PERCENTILE": "0.95", "TICKCAST_SPIKE_DAYS": "14", "TICKCAST_VOLATILITY_SECONDS": "300"}
+    flow = load({}, environ=environ).flow
+
+    assert (0.95, 14, 300) == (flow.spike_percentile, flow.spike_days, flow.volatility_seconds)
 
 
 def test_lengths_are_kept_in_order_and_once() -> None:

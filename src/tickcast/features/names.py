@@ -13,6 +13,8 @@ from tickcast.indicators.values import DESIGN
 DEFINITIONS = 2
 """Raised when a name begins to mean another number."""
 
+_DAY_MS = 86_400_000
+
 CANDLE = ("open", "high", "low", "close", "volume", "quote_volume", "buy_volume", "trade_count")
 TICK = tuple(name for name in TICKS.columns if name not in TICKS.key)
 RETURNS = (1, 5, 15, 60, 240)
@@ -59,6 +61,17 @@ def feature_names(settings: FlowSettings) -> tuple[str, ...]:
     ('open', ('atr_14', 'adx_14'), 'minute_15')
     """
     return (*CANDLE, *indicator_names(settings), *TICK, *TRAILING, *MEMORY, *RELATIVE, *TIME)
+
+
+def reach_ms(settings: FlowSettings) -> int:
+    """How far before a row's end lies what its own memory may rest on.
+
+    >>> reach_ms(FlowSettings()) // 86_400_000, reach_ms(FlowSettings(candle_seconds=(3600,))) // 86_400_000
+    (8, 60)
+    """
+    longest_ms = 1000 * max(settings.candle_seconds)
+    trailing_ms = settings.spike_days * _DAY_MS + 1000 * settings.volatility_seconds + longest_ms
+    return max((RATES[-1] + 1) * longest_ms, 8 * _DAY_MS + longest_ms, trailing_ms)
 
 
 def indicator_names(settings: FlowSettings) -> tuple[str, ...]:

@@ -63,6 +63,15 @@ class Book(NamedTuple):
 
 
 @kernel
+def _sampled(step_ms: int, window: int) -> int:
+    """The number of the sample that is taken at a window's end; -1: none. There is one a minute at most."""
+    if step_ms >= _MINUTE_MS:
+        return window
+    number = (window + 1) * step_ms // _MINUTE_MS
+    return number if number * _MINUTE_MS > window * step_ms else -1
+
+
+@kernel
 def _advance(book: Book, window: int) -> None:
     """Make room for a window newer than all; what is left out between is not known."""
     facts, step_ms, size = book.facts, book.facts[STEP_MS], len(book.samples)
@@ -73,8 +82,9 @@ def _advance(book: Book, window: int) -> None:
         for row in range(MARKS):
             book.marks[row, at] = 0
     facts[NEWEST] = window
-    last = window if step_ms >= _MINUTE_MS else (window + 1) * step_ms // _MINUTE_MS
-    for number in range(max(facts[NEWEST_SAMPLE] + 1, last - size + 1), last + 1):
+    last = (window + 1) * step_ms // _MINUTE_MS if step_ms < _MINUTE_MS else window
+    taken = 1 if _sampled(step_ms, window) == last else 0  # then `_sample` takes the old one out, at one go
+    for number in range(max(facts[NEWEST_SAMPLE] + 1, last - size + 1), last + 1 - taken):
         facts[RANKED] = swap(book.ranked, facts[RANKED], book.samples[number % size], _NAN)
         book.samples[number % size] = _NAN
     facts[NEWEST_SAMPLE] = last
@@ -132,13 +142,9 @@ def _volatility(book: Book, window: int) -> float:
 
 @kernel
 def _sample(book: Book, window: int) -> None:
-    """Take the horizon's volatility at a window's end, where it is to be taken: once a minute at most."""
-    facts, step_ms, number = book.facts, book.facts[STEP_MS], window
-    if step_ms < _MINUTE_MS:
-        number = (window + 1) * step_ms // _MINUTE_MS
-        if number * _MINUTE_MS <= window * step_ms:
-            return
-    if number <= facts[NEWEST_SAMPLE] - len(book.samples):
+    """Take the horizon's volatility at a window's end, where it is to be taken and still counts."""
+    facts, number = book.facts, _sampled(book.facts[STEP_MS], window)
+    if number < 0 or number <= facts[NEWEST_SAMPLE] - len(book.samples):
         return
     at, value = number % len(book.samples), _volatility(book, window)
     facts[RANKED] = swap(book.ranked, facts[RANKED], book.samples[at], value)

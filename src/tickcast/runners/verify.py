@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from tickcast.clock import DAY_MS, SystemClock, utc_text
 from tickcast.config import FlowSettings, Settings
-from tickcast.events import Columns, Frame
+from tickcast.events import INDICATORS, Columns, Frame
+from tickcast.features.names import reach_ms
 from tickcast.indicators.spec import ANCHOR
 from tickcast.journal.journal import Journal
 from tickcast.journal.lock import DataDirLock
@@ -210,8 +211,11 @@ def _sure_from_ms(kind: str, settings: FlowSettings, expired_ms: int) -> int:
     if kind == "ticks_features":
         return expired_ms + LONGEST_TICK_WINDOW_MS
     longest_ms = 1000 * max(settings.candle_seconds)
+    if kind == "candles":
+        return expired_ms + DAY_MS + longest_ms
     # an anchor counts candles, so with gaps it reaches further back than its candles' lengths add up to
-    return expired_ms + DAY_MS + (2 * ANCHOR * longest_ms if kind != "candles" else longest_ms)
+    anchor_ms = 2 * ANCHOR * longest_ms
+    return expired_ms + DAY_MS + (anchor_ms if kind == INDICATORS.name else max(anchor_ms, reach_ms(settings)))
 
 
 def _difference(where: str, left: Columns | None, right: Columns | None, row: int, times: NDArray[np.int64]) -> str:

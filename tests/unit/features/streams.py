@@ -22,7 +22,9 @@ from tickcast.indicators.stage import Indicators
 MINUTE_MS = 60_000
 START_MS = MONDAY_MS + 10 * 3_600_000
 SETTINGS = FlowSettings(candle_seconds=(60, 300))
-MARKET = {seconds: walk(700, START_MS, seconds, seed=seconds) for seconds in SETTINGS.candle_seconds}
+HOURS = FlowSettings(candle_seconds=(3600,), spike_days=1, volatility_seconds=7200)
+"""With these a threshold is known after three candles."""
+MARKET = {seconds: walk(700, START_MS, seconds, seed=seconds) for seconds in (60, 300, 3600)}
 
 __all__ = ["DAY_MS", "MONDAY_MS", "bits", "forgetting_everything", "in_one_process"]
 
@@ -57,8 +59,8 @@ def ticks(*at_ms: int) -> Columns:
 class Run:
     """A stage and its one state."""
 
-    def __init__(self, step: Stepper = in_one_process) -> None:
-        self.stage, self.step = Features(SETTINGS), step
+    def __init__(self, step: Stepper = in_one_process, settings: FlowSettings = SETTINGS) -> None:
+        self.stage, self.step = Features(settings), step
         self.state = self.stage.new()
 
     def feed(self, kind: str, columns: Columns, low_ms: int = 0) -> Columns:
