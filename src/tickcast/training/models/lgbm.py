@@ -1,0 +1,206 @@
+"""LightGBM: gradient-boosted trees, tuned over the design's space; one row at a time through its C interface.
+
+`booster.predict` spends most of its time on the way to C and back. For a single row the library has a call that is
+prepared once (`SingleRowFast`); it is reached through ctypes with one row buffer and one result, so the numbers are
+the same and the way is short.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tickcast.errors import BundleError
+from tickcast.training.contract import F8, Dataset, Task, TaskName, Trial
+from tickcast.training.models.base import merged
+from tickcast.training.models.files import need, number, read_json, write_json
+
+if TYPE_CHECKING:
+    import lightgbm
+
+FILE, SCALE_FILE = "lightgbm.txt", "scale.json"
+THREADS = 2
+STOP_AFTER = 50
+"""Rounds without a better validation loss after which it stops."""
+DEFAULTS: dict[str, Any] = {
+    "num_leaves": 20,
+    "learning_rate": 0.03,
+    "n_estimators": 400,
+    "min_child_samples": 100,
+    "reg_alpha": 0.0,
+    "reg_lambda": 5.0,
+}
+FIXED: dict[str, Any] = {
+    "feature_fraction": 0.5,
+    "bagging_fraction": 0.7,
+    "bagging_freq": 1,
+    "verbosity": -1,
+    "deterministic": True,
+    "force_row_wise": True,
+    "num_threads": THREADS,
+    "feature_pre_filter": False,
+}
+_WINSOR = 5.0
+_RAW_SCORE, _NORMAL, _FLOAT64 = 1, 0, 1  # the C interface's numbers
+
+
+class Trees:
+    """A booster that has learnt; `scale` turns what it gives for prices back into returns."""
+
+    def __init__(self, booster: lightgbm.Booster, scale: float, task: Task) -> None:
+        self.booster, self.scale, self._task = booster, scale, task
+
+    def margins(self, features: F8) -> F8:
+        """The sum of the trees."""
+        raw: F8 = np.asarray(self.booster.predict(features, raw_score=True, num_threads=THREADS))
+        return raw
+
+    def predict(self, features: F8) -> F8:
+        """Returns, or probabilities."""
+        out: F8 = np.asarray(self.booster.predict(features, num_threads=THREADS))
+        return out * self.scale if self._task.sort == "regression" else out
+
+    def single(self) -> Callable[[F8], float]:
+        """One row through the prepared call."""
+        one = single_row(self.booster, raw=False)
+        if self._task.sort == "classification":
+            return one
+        scale = self.scale
+        return lambda row: one(row) * scale
+
+    def files(self) -> dict[str, bytes]:
+        """LightGBM's own text, and the scale."""
+        text = self.booster.model_to_string(num_iteration=-1)
+        return {FILE: text.encode(), SCALE_FILE: write_json({"scale": self.scale})}
+
+    def importance(self) -> dict[str, float]:
+        """The gain of each feature's splits."""
+        gains = self.booster.feature_importance("gain").tolist()
+        return dict(zip(self.booster.feature_name(), map(float, gains), strict=True))
+
+
+def single_row(booster: lightgbm.Booster, *, raw: bool) -> Callable[[F8], float]:
+    """A function of one row that asks the booster without detours; it is not to be shared between threads."""
+    from lightgbm import basic
+
+    _LIB: Any = getattr(basic, "_LIB")  # noqa: B009 - its C interface has no other door
+
+    width = booster.num_feature()
+    row_buffer, result = np.zeros(width), np.zeros(1)
+    config, count = ctypes.c_void_p(), ctypes.c_int64()
+    failed = _LIB.LGBM_BoosterPredictForMatSingleRowFastInit(
+        booster._handle,
+        ctypes.c_int(_RAW_SCORE if raw else _NORMAL),
+        ctypes.c_int(0),
+        ctypes.c_int(-1),
+        ctypes.c_int(_FLOAT64),
+        ctypes.c_int32(width),
+        ctypes.c_char_p(b"num_threads=1"),
+        ctypes.byref(config),
+    )
+    if failed:
+        raise BundleError("lightgbm", "would not prepare the call for one row", "take another version")
+    call = _LIB.LGBM_BoosterPredictForMatSingleRowFast
+    at, out = row_buffer.ctypes.data_as(ctypes.c_void_p), result.ctypes.data_as(ctypes.POINTER(ctypes.c_double))
+    told = ctypes.byref(count)
+
+    class Held:
+        """Keeps the booster and frees the prepared call with the last reference to it."""
+
+        def __init__(self) -> None:
+            self.booster = booster
+
+        def __del__(self) -> None:
+            _LIB.LGBM_FastConfigFree(config)
+
+    held = Held()
+
+    def single(row: F8, _held: Held = held) -> float:
+        row_buffer[:] = row
+        if call(config, at, told, out):
+            raise BundleError("lightgbm", "failed on one row", "take another version")
+        return float(result[0])
+
+    return single
+
+
+def parameters(task: Task, params: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """All that LightGBM is told, number of rounds apart."""
+    objective = {"objective": "binary", "metric": "binary_logloss"}
+    if task.sort == "regression":
+        objective = {"objective": "regression", "metric": "l2"}
+    given = {name: value for name, value in params.items() if name != "n_estimators"}
+    return {**FIXED, **objective, **given, "seed": seed}
+
+
+def target_of(dataset: Dataset, scale: float) -> F8:
+    """Labels, or returns in deviations and cut: a crash is to be covered by the interval, not learnt by heart."""
+    if dataset.task.sort == "classification":
+        return dataset.labels
+    return np.clip(dataset.labels / scale, -_WINSOR, _WINSOR)
+
+
+def scale_of(train: Dataset) -> float:
+    """The deviation of the returns; 1 for probabilities."""
+    return (float(train.labels.std()) or 1.0) if train.task.sort == "regression" else 1.0
+
+
+class LightGBM:
+    """See the module."""
+
+    name = "lightgbm"
+    tasks: tuple[TaskName, ...] = ("price", "direction", "volatility")
+    needs: tuple[str, ...] = ()
+    baseline = False
+
+    def fit(self, train: Dataset, valid: Dataset, *, params: Mapping[str, Any], seed: int) -> Trees:
+        """Boost until the validation loss gets no better; without validation rows all rounds."""
+        import lightgbm
+
+        given = merged(self.name, DEFAULTS, params)
+        scale = scale_of(train)
+        told = parameters(train.task, given, seed)
+        names = list(train.names)
+        rows = lightgbm.Dataset(train.features, target_of(train, scale), feature_name=names, params=told)
+        callbacks: list[Callable[..., Any]] = []
+        sets: list[lightgbm.Dataset] = []
+        if len(valid):
+            sets = [rows.create_valid(valid.features, target_of(valid, scale))]
+            callbacks = [lightgbm.early_stopping(STOP_AFTER, verbose=False)]
+        booster = lightgbm.train(told, rows, given["n_estimators"], valid_sets=sets, callbacks=callbacks)
+        best = max(booster.best_iteration, 1) if sets else given["n_estimators"]
+        return _reread(booster.model_to_string(num_iteration=best), scale, train.task)
+
+    def space(self, trial: Trial) -> dict[str, Any]:
+        """The design's space."""
+        return {
+            "num_leaves": trial.suggest_int("num_leaves", 20, 150),
+            "learning_rate": trial.suggest_float("learning_rate", 0.01, 0.3, log=True),
+            "n_estimators": trial.suggest_int("n_estimators", 100, 1000),
+            "min_child_samples": trial.suggest_int("min_child_samples", 5, 100),
+            "reg_alpha": trial.suggest_float("reg_alpha", 0.0, 10.0),
+            "reg_lambda": trial.suggest_float("reg_lambda", 0.0, 10.0),
+        }
+
+    def load(self, task: Task, names: tuple[str, ...], files: Mapping[str, bytes]) -> Trees:
+        """LightGBM reads its own text."""
+        model = _reread(
+            need(files, FILE).decode("utf-8", "replace"), number(read_json(files, SCALE_FILE), "scale"), task
+        )
+        if tuple(model.booster.feature_name()) != names:
+            raise BundleError(FILE, "was made for other features than the bundle names", "take another version")
+        return model
+
+
+def _reread(text: str, scale: float, task: Task) -> Trees:
+    """The model as its file says, so that what was judged and what is served are the same."""
+    import lightgbm
+
+    try:
+        booster = lightgbm.Booster(model_str=text)
+    except lightgbm.basic.LightGBMError as exc:
+        raise BundleError(FILE, f"can not be read ({exc}), the model was not loaded", "take another version") from exc
+    return Trees(booster, scale, task)
