@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -159,14 +160,10 @@ def _lightgbm(train: Dataset, valid: Dataset, seed: int) -> Callable[[Any, dict[
                     raise opt.TrialPruned
 
         stop: Callable[..., Any] = lightgbm.early_stopping(STOP_AFTER, verbose=False)
-        lightgbm.train(
-            parameters(train.task, params, seed),
-            rows,
-            params["n_estimators"],
-            valid_sets=[held],
-            callbacks=[look, stop],
-            keep_training_booster=True,
-        )
+        told = parameters(train.task, params, seed)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Overriding the parameters")  # which is what a search does
+            lightgbm.train(told, rows, params["n_estimators"], valid_sets=[held], callbacks=[look, stop])
         return min(losses)
 
     return measure

@@ -195,10 +195,30 @@ class LightGBM:
         return model
 
 
+def is_whole(text: str) -> bool:
+    """Whether the text has all the trees that its head announces: LightGBM ends the whole process on less.
+
+    >>> is_whole("tree\\ntree_sizes=9\\n\\nTree=0\\na\\nend of trees\\n"), is_whole("tree\\ntree_sizes=9\\n\\nTree")
+    (True, False)
+    """
+    head, _, body = text.partition("\n\n")
+    sizes = next((line[11:].split() for line in head.splitlines() if line.startswith("tree_sizes=")), None)
+    if not head.startswith("tree\n") or sizes is None or not all(size.isdigit() for size in sizes):
+        return False
+    at = 0
+    for count, size in enumerate(map(int, sizes)):
+        if not body.startswith(f"Tree={count}\n", at):
+            return False
+        at += size
+    return body.startswith("end of trees\n", at)
+
+
 def _reread(text: str, scale: float, task: Task) -> Trees:
     """The model as its file says, so that what was judged and what is served are the same."""
     import lightgbm
 
+    if not is_whole(text):
+        raise BundleError(FILE, "is cut short or no LightGBM text, the model was not loaded", "take another version")
     try:
         booster = lightgbm.Booster(model_str=text)
     except lightgbm.basic.LightGBMError as exc:

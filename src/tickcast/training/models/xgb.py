@@ -12,6 +12,7 @@ from tickcast.training.contract import F8, Dataset, Task, TaskName, Trial
 from tickcast.training.models.base import merged
 from tickcast.training.models.files import need, number, read_json, write_json
 from tickcast.training.models.lgbm import SCALE_FILE, STOP_AFTER, THREADS, scale_of, target_of
+from tickcast.training.models.ubj import is_whole
 
 if TYPE_CHECKING:
     import xgboost
@@ -112,6 +113,8 @@ def _reread(data: bytes, scale: float, names: tuple[str, ...]) -> Trees:
     """The model as its file says, so that what was judged and what is served are the same."""
     import xgboost
 
+    if not is_whole(data):
+        raise BundleError(FILE, "is cut short or no UBJSON, the model was not loaded", "take another version")
     booster = xgboost.Booster({"nthread": THREADS})
     try:
         booster.load_model(bytearray(data))
