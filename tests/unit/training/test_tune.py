@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.unit.training.models.test_kinds import dataset
 
+from tests.unit.training.models.test_kinds import dataset
 from tickcast.errors import TrainingError
 from tickcast.training.contract import Task
 from tickcast.training.models.table import kind
