@@ -38,6 +38,9 @@ EPILOG = """examples:
   tickcast sql "SELECT * FROM latest_candles"     ask the store
 """
 
+LEAVES = ("demo", "up", "backfill", "exchange")
+"""What may be shot at any moment, and so leaves when it does not end in time: see `runners.stopping.LastResort`."""
+
 STOPPED_BY: list[int] = []
 """The signals that asked this command to end, where its runner did not take them."""
 
@@ -84,6 +87,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     name = next((word for word in words if word in COMMANDS), "")
     STOPPED_BY.clear()
+    if argv is None and name in LEAVES:  # otherwise we are a guest in somebody's process
+        from tickcast.runners.stopping import LastResort
+
+        LastResort(f"tickcast {name}").arm()
     try:
         with _stoppable(STOPPED_BY):
             args = parser_for(words).parse_args(words)

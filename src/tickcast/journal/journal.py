@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -228,15 +228,18 @@ class Journal:
         """Blocks after a place, each with the place behind it; see `reading.read_days`."""
         return read_days(self.root, exchange, after, max_bytes)
 
-    def seal_closed(self, today: str) -> list[str]:
-        """Compress the days before today; says which. A late message of such a day then goes to the day after."""
+    def seal_closed(self, today: str, goes_on: Callable[[], bool] = lambda: True) -> list[str]:
+        """Compress the days before today; says which. A late message of such a day then goes to the day after.
+
+        JournalError as soon as `goes_on` says no: what is not sealed then is sealed the next time.
+        """
         sealed: list[str] = []
         for exchange in list_exchanges(self.root):
             folder = exchange_dir(self.root, exchange)
             for day in list_days(folder):
                 if day < today:
                     self._close_day(exchange, day)
-                    if seal_day(folder, day):
+                    if seal_day(folder, day, goes_on):
                         sealed.append(f"{exchange}/{day}")
         return sealed
 

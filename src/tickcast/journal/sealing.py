@@ -13,7 +13,7 @@ import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -37,13 +37,16 @@ def sums_path(sealed: Path) -> Path:
     return sealed.with_name(sealed.name + ".sha256")
 
 
-def seal_day(folder: Path, day: str) -> bool:
-    """Compress one closed day; false when there is nothing (left) to do."""
+def seal_day(folder: Path, day: str, goes_on: Callable[[], bool] = lambda: True) -> bool:
+    """Compress one closed day; false when there is nothing (left) to do.
+
+    It is given up as soon as `goes_on` says no: JournalError, and the day is as it was.
+    """
     plain, sealed = plain_path(folder, day), sealed_path(folder, day)
     try:
         if not plain.exists():
             return False
-        _write_sealed(plain, sealed)
+        _write_sealed(plain, sealed, goes_on)
         with contextlib.suppress(PermissionError):  # Windows, while somebody reads it: the plain file wins until then
             plain.unlink()
         sync_dir(folder)
@@ -52,13 +55,13 @@ def seal_day(folder: Path, day: str) -> bool:
     return True
 
 
-def _write_sealed(plain: Path, sealed: Path) -> None:
+def _write_sealed(plain: Path, sealed: Path, goes_on: Callable[[], bool]) -> None:
     unfinished = sealed.with_name(f".{sealed.name}.tmp")
     unfinished_sums = sealed.with_name(f".{sealed.name}.sha256.tmp")
     try:
-        size, plain_sha256 = _compress(plain, unfinished)
+        size, plain_sha256 = _compress(plain, unfinished, goes_on)
         packed_sha256 = sha256_of(unfinished)
-        if _sha256_unpacked(unfinished) != (size, plain_sha256):
+        if _sha256_unpacked(unfinished, goes_on) != (size, plain_sha256):
             raise JournalError(
                 str(sealed),
                 "did not read back as it was written, so the day stays uncompressed",
@@ -77,7 +80,14 @@ def _write_sealed(plain: Path, sealed: Path) -> None:
                 path.unlink()
 
 
-def _compress(plain: Path, packed: Path) -> tuple[int, str]:
+def _unless_given_up(path: Path, goes_on: Callable[[], bool]) -> None:
+    if not goes_on():
+        raise JournalError(
+            str(path), "was not finished, as we are to end, so the day stays uncompressed", "the next start seals it"
+        )
+
+
+def _compress(plain: Path, packed: Path, goes_on: Callable[[], bool]) -> tuple[int, str]:
     import pyarrow as pa
 
     digest, size = hashlib.sha256(), 0
@@ -87,6 +97,7 @@ def _compress(plain: Path, packed: Path) -> tuple[int, str]:
         pa.CompressedOutputStream(pa.PythonFile(target, "w"), "zstd") as stream,
     ):
         while chunk := source.read(_CHUNK):
+            _unless_given_up(packed, goes_on)
             digest.update(chunk)
             size += len(chunk)
             stream.write(chunk)
@@ -101,9 +112,10 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _sha256_unpacked(path: Path) -> tuple[int, str]:
+def _sha256_unpacked(path: Path, goes_on: Callable[[], bool]) -> tuple[int, str]:
     digest, size = hashlib.sha256(), 0
     for chunk in unpack(path):
+        _unless_given_up(path, goes_on)
         digest.update(chunk)
         size += len(chunk)
     return size, digest.hexdigest()

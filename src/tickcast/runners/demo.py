@@ -29,6 +29,10 @@ MARKET_FILE = "demo.json"
 HISTORY_CANDLES = 520
 """Candles of history before the last midnight: the anchor of the indicators wants 512."""
 HISTORY_MAX_MS = 3 * DAY_MS
+ARCHIVE_HOURS_LEAST = 24.0
+"""What the exchange keeps for holes; or the history of a start. With all of its market its memory would grow for days.
+"""
+HOUR_MS = 3_600_000
 EXCHANGE = "binance"
 
 
@@ -70,9 +74,7 @@ class Demo(System):
         self._enter("opening the simulated exchange")
         now_ns = self.clock.now_ns()
         live_ns = max(now_ns, *(state.last_recv_ns for state in self.embedded.pipeline.framers.values()), 0)
-        self.exchange.open(
-            ExchangeSettings(self.market, live_from_ms=live_ns // NS_PER_MS, live_at_ns=now_ns, speed=self.demo.speed)
-        )
+        self.exchange.open(self._exchange_settings(live_ns, now_ns))
         if not self.exchange.opened(self._goes_on):
             return None
         self.paced.pace(self.demo.speed, live_ns + round((self.clock.now_ns() - now_ns) * self.demo.speed))
@@ -80,6 +82,13 @@ class Demo(System):
         at_home = msgspec.structs.replace(self.settings, endpoints=endpoints)
         self.origins = held.enter_context(closing(Origins(at_home, self.clock)))
         return self.origins
+
+    def _exchange_settings(self, live_ns: int, now_ns: int) -> ExchangeSettings:
+        settings = ExchangeSettings(
+            self.market, live_from_ms=live_ns // NS_PER_MS, live_at_ns=now_ns, speed=self.demo.speed
+        )
+        hours = max(ARCHIVE_HOURS_LEAST, 1 + (settings.live_from_ms - self.market.start_ms) / HOUR_MS)
+        return msgspec.structs.replace(settings, archive_hours=min(hours, settings.archive_hours))
 
     def _goes_on(self) -> bool:
         """While the exchange makes its market's history."""

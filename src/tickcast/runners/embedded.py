@@ -41,6 +41,7 @@ Else a burst of trades would write all states again after each half a second of 
 """
 SNAPSHOT_BYTES_A_SECOND = 8 << 20
 """States of a day of one-second candles are megabytes: checkpoints stand as far apart as this rate of writing wants."""
+AGAIN_S = 0.05
 NOTES_MAX = 100
 """Notes that wait to be told; of more, the oldest are forgotten."""
 
@@ -67,6 +68,7 @@ class Embedded:
         self._half_taken = False
         self._day = ""
         self._housework: threading.Thread | None = None
+        self._ending = threading.Event()
         self._notes: deque[str] = deque(maxlen=NOTES_MAX)
         self._held = ExitStack()
 
@@ -100,8 +102,14 @@ class Embedded:
                 if error is None:
                     self.checkpoint()
             finally:
-                if self._housework is not None:
-                    self._housework.join()
+                self._put_down_housework()
+
+    def _put_down_housework(self) -> None:
+        """Sealing and rolling may be left at any point, and the next start does them: nobody waits for a large day."""
+        self._ending.set()
+        while self._housework is not None and self._housework.is_alive():
+            self.store.interrupt()  # again and again: one may fall between two statements
+            self._housework.join(AGAIN_S)
 
     def notes(self) -> list[str]:
         """What was repaired, sealed, deleted or could not be done since this was last asked; a line for people each."""
@@ -192,13 +200,17 @@ class Embedded:
     def _tidy_up(self, day: str) -> None:
         chores: tuple[Callable[[str], object], ...] = (self._seal, self._expire, self.store.roll_ticks)
         for chore in chores:
+            if self._ending.is_set():
+                return
             try:
                 chore(day)
             except TickcastError as exc:  # nothing is lost by not tidying: it is said, and tried again on the next day
                 self._notes.append(str(exc))
 
     def _seal(self, day: str) -> None:
-        self._notes += [f"sealed {name}" for name in self.journal.seal_closed(day)]
+        self._notes += [
+            f"sealed {name}" for name in self.journal.seal_closed(day, goes_on=lambda: not self._ending.is_set())
+        ]
 
     def _expire(self, day: str) -> None:
         """The mark comes first: a crash in between must not leave a journal that looks whole and is not."""

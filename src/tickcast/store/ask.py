@@ -21,11 +21,14 @@ _BATCH_ROWS = 2048
 def ask(cursor: duckdb.DuckDBPyConnection, sql: str, limit: int, timeout_s: float) -> QueryResult:
     """Run one statement in a transaction that can not write; the cursor is the caller's to close."""
     text = _checked(cursor, sql)
+    late = threading.Event()
     try:
-        with _interrupted_after(cursor, timeout_s):
+        with _interrupted_after(cursor, timeout_s, late):
             cursor.execute("BEGIN TRANSACTION READ ONLY")
             return _read(cursor, text, limit)
     except duckdb.InterruptException as exc:
+        if not late.is_set():
+            raise StoreError("query", "was stopped, as the process ends", "ask again when it runs") from exc
         raise StoreError(
             "query", f"took longer than {timeout_s:g} s and was stopped", "narrow it, or allow it more time"
         ) from exc
@@ -88,13 +91,14 @@ def jsonable(value: Any) -> Any:
 
 
 @contextmanager
-def _interrupted_after(cursor: duckdb.DuckDBPyConnection, timeout_s: float) -> Iterator[None]:
+def _interrupted_after(cursor: duckdb.DuckDBPyConnection, timeout_s: float, late: threading.Event) -> Iterator[None]:
     """Interrupt what the cursor does once the time is over, again and again: one call can fall between two steps."""
     done = threading.Event()
 
     def watch() -> None:
         wait_s = timeout_s
         while not done.wait(wait_s):
+            late.set()
             cursor.interrupt()
             wait_s = 0.05
 

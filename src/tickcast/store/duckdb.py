@@ -25,7 +25,7 @@ from tickcast.store import checkpoint as checkpoints
 from tickcast.store.arrow import columns_of
 from tickcast.store.ask import ask
 from tickcast.store.contract import KINDS, Checkpoint, QueryResult
-from tickcast.store.schema import brief, fold_log, migrate, open_database, ticks_directory
+from tickcast.store.schema import brief, fold_log, migrate, open_database, ticks_directory, trim
 from tickcast.store.tickdays import TickDays, spans
 from tickcast.store.upsert import stored_columns, upsert
 
@@ -42,6 +42,8 @@ class DuckStore:
         self.path, self.read_only = path, read_only
         self._closed, self._lost = False, False
         self._lock = threading.RLock()
+        self._reading_now: set[duckdb.DuckDBPyConnection] = set()
+        self._readers = threading.Lock()
         self._ticks = TickDays(ticks_directory(path).parent)
         self._open()
 
@@ -145,6 +147,17 @@ class DuckStore:
             ) from exc
         return moved
 
+    def interrupt(self) -> None:
+        """Stop what is being read or rolled, from any thread; once may fall between two steps, so call it until it is.
+
+        Commits are not stopped.
+        """
+        with self._readers:
+            running = list(self._reading_now)
+        for cursor in running:
+            with suppress(duckdb.Error):  # it was closed meanwhile
+                cursor.interrupt()
+
     def close(self) -> None:
         """Let go of the file; twice is harmless."""
         with self._lock:
@@ -209,9 +222,16 @@ class DuckStore:
         """Keep the write-ahead log short; what can not be folded now stays in the log, which holds it as well."""
         with self._lock:
             try:
-                fold_log(self._writer, self.path)
+                if fold_log(self._writer, self.path):
+                    self._trim()
             except (duckdb.Error, OSError):
                 self._recover()
+
+    def _trim(self) -> None:
+        """Keep the memory flat; a reader who has begun is left in peace, and one who comes waits for a moment."""
+        with self._readers:
+            if not self._reading_now:
+                trim(self._writer)
 
     @contextmanager
     def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -221,12 +241,16 @@ class DuckStore:
             cursor = self._root.cursor()
         except duckdb.Error as exc:
             raise StoreError(str(self.path), f"can not be read ({brief(exc)})", "ask again") from exc
+        with self._readers:
+            self._reading_now.add(cursor)
         try:
             if self.read_only:  # the view in the file names paths of when it was written: the directory may have moved
                 with self._reading():
                     self._ticks.show(cursor, temporary=True)
             yield cursor
         finally:
+            with self._readers:
+                self._reading_now.discard(cursor)
             cursor.close()
 
     @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from tickcast.errors import StoreError
 
 MEMORY_LIMIT = "2GB"
 """What queries and commits may take together; beyond it DuckDB spills to disk."""
+KEPT_LIMIT = "32MB"
+"""What stays in memory of what is on the disk, once the log was folded: else the cache grows with the file."""
 SPILL_LIMIT = "20GB"
 LOG_BYTES = 64 * 1024 * 1024
 """How much write-ahead log is folded into the file at once: less halves the append rate, more slows a restart."""
@@ -55,6 +58,7 @@ def open_database(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         connection.execute("SET GLOBAL TimeZone = 'UTC'")
         connection.execute(f"SET allowed_directories = [{quoted(str(ticks_directory(path)))}]")
         connection.execute("SET enable_external_access = false")
+        connection.execute("SET allowed_configs = ['memory_limit']")  # for `trim`; who asks can not SET anyway
         connection.execute("SET lock_configuration = true")
     except duckdb.Error as exc:
         connection.close()
@@ -64,16 +68,30 @@ def open_database(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def fold_log(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Fold the write-ahead log into the file once it is long; raises duckdb.Error where that fails.
+def fold_log(connection: duckdb.DuckDBPyConnection, path: Path) -> bool:
+    """Fold the write-ahead log into the file once it is long, and say so; raises duckdb.Error where that fails.
 
     By itself DuckDB does so inside a commit, and a full disk then breaks the database after the commit had succeeded.
     So it is done apart, and only where there is room for it.
     """
     log = path.with_name(path.name + ".wal")
     size = log.stat().st_size if log.exists() else 0
-    if size > LOG_BYTES and shutil.disk_usage(path.parent).free > 2 * size:
-        connection.execute("CHECKPOINT")
+    if size <= LOG_BYTES or shutil.disk_usage(path.parent).free <= 2 * size:
+        return False
+    connection.execute("CHECKPOINT")
+    return True
+
+
+def trim(connection: duckdb.DuckDBPyConnection) -> None:
+    """Let go of what DuckDB keeps in memory of its file, while nobody reads; raises duckdb.Error where that fails.
+
+    It lets go of blocks only when it reaches its limit, so the limit is lowered for a moment.
+    """
+    try:
+        with suppress(duckdb.OutOfMemoryException):  # what is not on the disk yet needs more than that
+            connection.execute(f"SET memory_limit = '{KEPT_LIMIT}'")
+    finally:
+        connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
 
 
 def ticks_directory(path: Path) -> Path:

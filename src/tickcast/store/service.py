@@ -47,11 +47,22 @@ METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _KNOWN = f"ask GET {', '.join(PAGES)} or POST /sql"
 
 
+STOP_S = 1.0
+"""So long a stop waits for answers that are under way; then they are stopped."""
+CUT_S = 0.5
+"""And so long after that who does not take his answer is cut."""
+AGAIN_S = 0.05
+
+
 class Answers(Protocol):
     """What the server asks: the part of a store that it needs."""
 
     def query(self, sql: str, *, limit: int = 10_000, timeout_s: float = 30.0) -> QueryResult:
         """Answer one reading statement."""
+        ...
+
+    def interrupt(self) -> None:
+        """Stop what is being answered."""
         ...
 
 
@@ -102,15 +113,30 @@ class QueryServer:
         self._thread.start()
 
     def stop(self) -> None:
-        """Let the running answers end, then go; twice is harmless."""
+        """Let the running answers end if they do so soon, then go; twice is harmless."""
         if self._thread.is_alive():
             self._server.shutdown()
             self._thread.join()
         self._server.hang_up()
-        self._server.server_close()
+        ended = threading.Event()
+        hurry = threading.Thread(target=self._hurry, args=(ended,), name="query-server-stop", daemon=True)
+        hurry.start()
+        try:
+            self._server.server_close()
+        finally:
+            ended.set()
+            hurry.join()
         with suppress(StoreError):
             if read_run(self._run_file.parent).token == self.token:  # not the file of a process that came after us
                 self._run_file.unlink(missing_ok=True)
+
+    def _hurry(self, ended: threading.Event) -> None:
+        looks, wait_s = 0, STOP_S
+        while not ended.wait(wait_s):
+            self.store.interrupt()
+            if looks * AGAIN_S >= CUT_S:
+                self._server.cut_unread()
+            looks, wait_s = looks + 1, AGAIN_S
 
     def __enter__(self) -> QueryServer:
         self.start()
@@ -129,6 +155,7 @@ class _Server(ThreadingHTTPServer):
         self.owner = owner
         self._waiting: set[socket.socket] = set()
         """Connections whose question has not come yet."""
+        self._open: set[socket.socket] = set()
         self._guard = threading.Lock()
         self._room = threading.BoundedSemaphore(MAX_CONNECTIONS)
         if ":" in address[0]:
@@ -141,6 +168,7 @@ class _Server(ThreadingHTTPServer):
             return
         with self._guard:
             self._waiting.add(request)
+            self._open.add(request)
         super().process_request(request, client_address)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
@@ -148,6 +176,8 @@ class _Server(ThreadingHTTPServer):
             super().process_request_thread(request, client_address)
         finally:
             self.asked(request)
+            with self._guard:
+                self._open.discard(request)
             self._room.release()
 
     def asked(self, request: Any) -> None:
@@ -161,6 +191,13 @@ class _Server(ThreadingHTTPServer):
             for request in self._waiting:
                 with suppress(OSError):
                     request.shutdown(socket.SHUT_RD)
+
+    def cut_unread(self) -> None:
+        """End the connections whose answer is not taken: a moment ago it was ready."""
+        with self._guard:
+            for request in self._open:
+                with suppress(OSError):
+                    request.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that went away in the middle is its own affair."""

@@ -186,6 +186,9 @@ class Held:
         assert self.go.wait(20)
         return QueryResult(["sql"], [(sql,)])
 
+    def interrupt(self) -> None:
+        """It can not be."""
+
 
 def test_the_fifth_query_at_once_is_told_to_come_again_and_a_stop_lets_the_four_end(tmp_path: Path) -> None:
     held = Held()
