@@ -182,3 +182,20 @@ def test_zero_days_to_keep_keeps_all(tmp_path: Path) -> None:
         journal.seal_closed("20240810")
 
         assert [] == journal.expire("20990101")
+
+
+@pytest.mark.parametrize("looks", range(4))
+def test_a_sealing_that_is_given_up_leaves_the_day_as_it_was(looks: int, tmp_path: Path) -> None:
+    """
+    chunk --- chunk --- x     the next one seals it whole
+    """
+    write_two_days(tmp_path)
+    left = [True] * looks
+    with pytest.MonkeyPatch.context() as patch, reopen(tmp_path) as journal:
+        patch.setattr(sealing, "_CHUNK", 2000)
+        with pytest.raises(JournalError, match="was not finished, as we are to end"):
+            journal.seal_closed("20240810", goes_on=lambda: bool(left) and left.pop())
+
+        assert ["20240809.ndjson", "20240810.ndjson"] == names(tmp_path)
+        assert ["binance/20240809"] == journal.seal_closed("20240810")
+    assert raws(101) == read_back(tmp_path)

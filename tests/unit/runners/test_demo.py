@@ -253,3 +253,15 @@ def test_impossible_flags_are_refused_before_anything_is_made(
     assert 2 == main(["demo", *words])
     assert capsys.readouterr().err.startswith(f"tickcast demo: {words[0][2:]}: was ")
     assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("history_h", "expected_h"), [(1, 24.0), (40, 41.0), (2000, 96.0)])
+def test_its_exchange_keeps_the_history_of_a_start_and_not_the_whole_market(
+    history_h: int, expected_h: float, tmp_path: Path
+) -> None:
+    demo = Demo(settings_of(tmp_path), DemoOptions(), SystemClock())
+    demo.market = MarketSettings(start_ms=START_MS)
+
+    made = demo._exchange_settings((START_MS + history_h * 3_600_000) * NS_PER_MS, 0)
+
+    assert expected_h == made.archive_hours

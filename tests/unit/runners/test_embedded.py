@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.unit.runners.kit import DAY_MS, START_MS, carry, market, settings_for
 from tickcast.clock import ManualClock, utc_day
 from tickcast.errors import BusyError, ConfigError, JournalError, StoreError
 from tickcast.events import Frame
+from tickcast.journal.journal import Journal
 from tickcast.runners import embedded as module
 from tickcast.runners.datadir import STORE_FILE, expired_until_ms
 from tickcast.runners.embedded import Embedded
@@ -314,4 +316,37 @@ def test_what_no_mapper_reads_is_kept_counted_and_stops_nothing(tmp_path: Path) 
     kept = [line for path in (tmp_path / "quarantine").rglob("*.ndjson") for line in path.read_bytes().splitlines()]
 
     assert 3 == len(kept)
+    assert verify(tmp_path).holds
+
+
+def test_an_end_does_not_wait_for_housework_and_the_next_start_does_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sealing that would go on for ever, unless it is put down."""
+    begun = threading.Event()
+    seal = Journal.seal_closed
+
+    def for_ever(self: Journal, today: str, goes_on: Callable[[], bool]) -> list[str]:
+        begun.set()
+        while goes_on():
+            pass
+        raise JournalError("a day", "was not finished", "the next start seals it")
+
+    monkeypatch.setattr(Journal, "seal_closed", for_ever)
+    with opened(tmp_path) as embedded:
+        for day in range(2):
+            recv_ms = START_MS + day * DAY_MS + 1000
+            embedded.accept([Message(recv_ms * 1_000_000, "binance", alive(recv_ms))])
+        embedded.checkpoint()
+        assert begun.wait(20)
+    monkeypatch.setattr(Journal, "seal_closed", seal)
+    first = utc_day(START_MS)
+    assert f"{first}.ndjson" in days(tmp_path, "binance")
+
+    with opened(tmp_path) as embedded:
+        embedded.recover()
+        assert embedded._housework is not None
+        embedded._housework.join()
+
+    assert f"{first}.ndjson.zst" in days(tmp_path, "binance")
     assert verify(tmp_path).holds

@@ -8,8 +8,9 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import cast
 
 import duckdb
 import numpy as np
@@ -17,7 +18,9 @@ import pytest
 
 from tests.unit.store.kit import candle, filled, frame, ticks
 from tickcast.errors import StoreError
-from tickcast.events import CANDLES
+from tickcast.events import CANDLES, TICKS, Columns, Frame
+from tickcast.store import duckdb as module
+from tickcast.store import schema
 from tickcast.store.contract import Checkpoint, QueryResult
 from tickcast.store.duckdb import DuckStore
 
@@ -408,3 +411,50 @@ def test_nan_is_null_and_quality_is_its_label(store: DuckStore) -> None:
     rows = store.query("SELECT quality, open FROM candles WHERE pair = 'Q' ORDER BY window_start_ms").rows
 
     assert rows == [("complete", None), ("partial", None), ("repaired", None)]
+
+
+def kept_bytes(store: DuckStore) -> int:
+    asked = "SELECT coalesce(sum(memory_usage_bytes), 0) FROM duckdb_memory() WHERE tag = 'BASE_TABLE'"
+    return int(store.query(asked).rows[0][0])
+
+
+def many_ticks(first: int) -> Frame:
+    """A frame of numbers that do not compress."""
+    rows, chance = 20_000, np.random.default_rng(first)
+    columns = {name: chance.random(rows).astype(column.dtype) for name, column in TICKS.empty().items()}
+    columns |= {"trade_id": np.arange(first, first + rows), "timestamp_ms": np.arange(first, first + rows)}
+    return Frame("ticks_features", "binance", "BTCUSDT", first + rows, columns)
+
+
+def test_what_the_store_keeps_in_memory_does_not_grow_with_its_file(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    commit - commit - fold, let go - commit - commit - fold, let go
+    """
+    monkeypatch.setattr(schema, "LOG_BYTES", 4 << 20)
+    monkeypatch.setattr(schema, "KEPT_LIMIT", "4MB")
+    with DuckStore(path) as store:
+        kept = []
+        for number in range(8):
+            store.commit([many_ticks(20_000 * number)], None)
+            kept.append(kept_bytes(store))
+            assert "1.8 GiB" == store.query("SELECT current_setting('memory_limit')").rows[0][0]
+
+        assert path.stat().st_size > 16 << 20
+        assert max(kept) <= 6 << 20, kept
+
+
+def test_a_reader_keeps_what_it_reads_in_memory(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema, "LOG_BYTES", 1)
+    trimmed: list[int] = []
+    monkeypatch.setattr(module, "trim", lambda connection: trimmed.append(len(trimmed)))
+    with DuckStore(path) as store:
+        store.commit([many_ticks(0)], None)
+        reading = cast("Generator[Columns]", store.rows("ticks_features", exchange="binance", pair="BTCUSDT"))
+        next(reading)
+        store.commit([many_ticks(20_000)], None)
+        reading.close()
+        store.commit([many_ticks(40_000)], None)
+
+    assert [0, 1] == trimmed

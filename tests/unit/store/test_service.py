@@ -17,6 +17,7 @@ from tickcast.errors import StoreError
 from tickcast.store.contract import QueryResult
 from tickcast.store.duckdb import DuckStore
 from tickcast.store.service import QueryClient, QueryServer
+from tickcast.store.wire import MAX_QUERIES
 
 
 @pytest.fixture
@@ -268,3 +269,43 @@ def test_it_listens_on_loopback_only(tmp_path: Path, host: str) -> None:
 def test_a_port_that_is_taken_is_named(server: QueryServer, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=rf"query server on 127.0.0.1:{server.port}: can not listen"):
         QueryServer(Held(), tmp_path, port=server.port)
+
+
+SLOW = "SELECT sum(a.range * b.range) FROM range(10_000_000) a, range(10_000_000) b"
+
+
+def test_an_answer_that_would_take_long_does_not_hold_up_a_stop(server: QueryServer, tmp_path: Path) -> None:
+    """It is stopped, and told why; its own time would be over in a minute."""
+    said: list[str] = []
+
+    def ask_slowly() -> None:
+        with pytest.raises(StoreError) as told:
+            QueryClient(tmp_path).query(SLOW, timeout_s=60.0)
+        said.append(str(told.value))
+
+    asker = threading.Thread(target=ask_slowly)
+    asker.start()
+    while server.slots._value == MAX_QUERIES:  # until it is being answered
+        assert asker.is_alive()
+    server.stop()
+    asker.join(20)
+
+    assert ["query: was stopped, as the process ends; ask again when it runs."] == said
+
+
+def test_who_does_not_take_his_answer_does_not_hold_up_a_stop(server: QueryServer) -> None:
+    body = json.dumps({"sql": "SELECT repeat('x', 1000) FROM range(9000)", "limit": 10_000}).encode()
+    head = (
+        f"POST /sql HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {server.token}\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    with socket.socket() as asker:
+        asker.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        asker.connect(("127.0.0.1", server.port))
+        asker.sendall(head.encode() + body)
+        assert b"H" == asker.recv(1)  # the answer comes, and nobody takes it
+        stopper = threading.Thread(target=server.stop)
+        stopper.start()
+        stopper.join(20)
+
+        assert not stopper.is_alive()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -258,3 +259,33 @@ def test_many_hours_come_back_in_order(store: DuckStore) -> None:
 
     assert ids(store) == list(range(60))
     assert (digest.hexdigest(), digest.counts()) == store_digest(store)
+
+
+def test_a_roll_can_be_interrupted_and_is_done_the_next_time(store: DuckStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.commit([ticks(1, 2, 3)], None)
+    write = TickDays._write
+
+    def slow(self: TickDays, reader: Any, *rest: Any) -> tuple[int, int]:
+        ended = threading.Event()
+
+        def interrupt() -> None:
+            while not ended.wait(0.01):
+                store.interrupt()
+
+        asking = threading.Thread(target=interrupt)
+        asking.start()
+        try:
+            reader.execute("SELECT sum(a.range * b.range) FROM range(10_000_000) a, range(10_000_000) b")
+        finally:
+            ended.set()
+            asking.join()
+        return write(self, reader, *rest)
+
+    monkeypatch.setattr(TickDays, "_write", slow)
+    with pytest.raises(StoreError, match="could not take a closed day"):
+        store.roll_ticks(TOMORROW)
+    monkeypatch.setattr(TickDays, "_write", write)
+
+    assert [1, 2, 3] == ids(store)
+    assert [1, 0] == [store.roll_ticks(TOMORROW), recent(store)]
+    assert [1, 2, 3] == ids(store)
