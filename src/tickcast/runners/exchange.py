@@ -31,7 +31,8 @@ PARENT_LOOK_S = 0.5
 START_S = 180.0
 """A first start compiles."""
 LOOK_S = 0.1
-STOP_S = 1.5
+WORDS_S = 1.5
+STOP_S = 0.5
 """Then it is killed: it keeps nothing that could be lost."""
 ASK_S = 30.0
 
@@ -160,7 +161,7 @@ class ExchangeProcess:
         if self._process is None or self._errors is None:
             return "it was stopped"
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(STOP_S)
+            self._process.wait(WORDS_S)
         self._errors.seek(0)
         said = self._errors.read().decode(errors="replace").strip().splitlines()
         return said[-1] if said else "no word"
