@@ -264,7 +264,7 @@ def test_one_chore_that_fails_does_not_keep_the_others_from_their_work(
         for day in range(3):
             live_on(embedded, "binance", day)
 
-        def full(today: str) -> list[str]:
+        def full(today: str, **more: object) -> list[str]:
             raise JournalError("raw", "no space left", "free some space")
 
         monkeypatch.setattr(embedded.journal, "seal_closed", full)
