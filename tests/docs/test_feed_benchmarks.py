@@ -17,6 +17,14 @@ def test_both_parse_paths_read_every_message(exchange: str) -> None:
     assert 0 < feeds.parse_cryptofeed(exchange, [raw.decode() for raw in said]) < math.inf
 
 
+def test_krakens_messages_are_read_too() -> None:
+    said = feeds.kraken_raws(100)
+
+    assert 100 == len(said)
+    assert 0 < feeds.parse_ours("kraken", said) < math.inf
+    assert 0 < feeds.parse_lines("kraken", said) < math.inf
+
+
 def test_ccxt_reads_them_too() -> None:
     assert 0 < feeds.parse_ccxt(feeds.unwrapped(feeds.raws(600))) < math.inf
 
