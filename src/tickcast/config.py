@@ -103,6 +103,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How far back from the newest row models learn; 0: from all there is."""
     trials: int = 50
     """How many sets of parameters a search tries."""
+    models_dir: Path | None = None
+    """Where bundles live; left out: `models` under the data directory."""
+    mlflow_uri: str = ""
+    """Where MLflow keeps its runs; empty: a SQLite file under the data directory."""
 
     def __post_init__(self) -> None:
         for name, low, high in _RANGES:
@@ -119,12 +123,18 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The part that the stages are built from."""
         return FlowSettings(**{name: getattr(self, name) for name in FlowSettings.__struct_fields__})
 
+    @property
+    def models(self) -> Path:
+        """The folder of all bundles."""
+        return self.models_dir or self.data_dir / "models"
+
 
 _ALIASES = {
     "PAIRS": "pairs",
     "KAFKA_BROKER": "kafka_broker",
     "TRAINING_DATA_HORIZON_DAYS": "training_days",
     "HYPERPARAM_SEARCH_TRIALS": "trials",
+    "MLFLOW_TRACKING_URI": "mlflow_uri",
 }
 _PREFIX = "TICKCAST_"
 _LISTS = {"pairs", "candle_seconds", "indicators", "endpoints"}
@@ -193,3 +203,17 @@ def cache_dir() -> Path:
     """Where compiled kernels are kept when the package's own folder is read-only."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "tickcast"
+
+
+def user() -> str:
+    """Who runs this, as the system knows them; for the trail of what was changed.
+
+    >>> user() != ""
+    True
+    """
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return f"uid {os.getuid()}" if hasattr(os, "getuid") else "unknown"
