@@ -20,7 +20,8 @@ import numpy as np
 from tickcast.config import FlowSettings
 from tickcast.errors import BundleError, TrainingError
 from tickcast.features.names import feature_names, feature_set
-from tickcast.registry import disk, manifest as manifests
+from tickcast.registry import disk
+from tickcast.registry import manifest as manifests
 from tickcast.registry.manifest import CALIBRATION_FILE, EVALUATION_FILE, MANIFEST_FILE, Content, FileEntry, Manifest
 from tickcast.training.contract import F8, Fitted
 

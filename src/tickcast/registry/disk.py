@@ -15,6 +15,8 @@ from tickcast.filelock import try_lock
 
 LOCK_FILE = ".lock"
 LOCK_WAIT_S = 30.0
+RESTORE = "restore the folder, or take another version"
+"""What to do about a bundle that was harmed."""
 _PAUSE_S = 0.02
 
 
@@ -28,17 +30,20 @@ def read_bounded(path: Path, limit: int, where: str) -> bytes:
     except OSError as exc:
         told = exc.strerror or str(exc)
         raise BundleError(where, f"can not open {path.name} ({told}), so the bundle was refused", RESTORE) from exc
-    with open(handle, "rb") as opened:
+    try:
         about = os.fstat(handle)
         if not stat.S_ISREG(about.st_mode):
             raise BundleError(where, f"has {path.name}, which is no plain file; the bundle was refused", RESTORE)
         if about.st_size > limit:
             what = f"has {path.name} of {about.st_size:,} bytes where at most {limit:,} may be; the bundle was refused"
             raise BundleError(where, what, RESTORE)
-        return opened.read(limit + 1)
-
-
-RESTORE = "restore the folder, or take another version"
+        with open(handle, "rb", closefd=False) as opened:
+            return opened.read(limit + 1)
+    except OSError as exc:
+        told = exc.strerror or str(exc)
+        raise BundleError(where, f"can not read {path.name} ({told}), so the bundle was refused", RESTORE) from exc
+    finally:
+        os.close(handle)
 
 
 def write_synced(path: Path, data: bytes) -> None:

@@ -22,7 +22,8 @@ import msgspec
 from tickcast.clock import NS_PER_MS, Clock, SystemClock
 from tickcast.config import FlowSettings
 from tickcast.errors import BundleError
-from tickcast.registry import audit, bundle, disk, manifest as manifests
+from tickcast.registry import audit, bundle, disk
+from tickcast.registry import manifest as manifests
 from tickcast.registry.audit import Action, Entry
 from tickcast.registry.bundle import PART, Bundle, Parts
 from tickcast.registry.manifest import VERSION, Content, Manifest

@@ -37,9 +37,7 @@ def put(folder: Path, told: Content | None = None, made: Parts | None = None) ->
 def reseal(path: Path, change: Callable[[Content], Content], version: str = "") -> None:
     """What somebody does who knows how: another manifest, with hash and seal that are right."""
     old = bundle.read_manifest(path)
-    made = manifest.sealed(
-        change(old.content), version=version or old.version, created_ms=5, created_by="me", note=""
-    )
+    made = manifest.sealed(change(old.content), version=version or old.version, created_ms=5, created_by="me", note="")
     (path / MANIFEST_FILE).write_bytes(manifest.written(made))
 
 

@@ -22,7 +22,10 @@ def shelf(tmp_path: Path) -> Shelf:
 
 
 def test_versions_are_numbered_by_task_and_named_by_kind(shelf: Shelf) -> None:
-    added = [shelf.add(content(), parts()).version, shelf.add(content(kind_name="mean"), parts(kind_name="mean")).version]
+    added = [
+        shelf.add(content(), parts()).version,
+        shelf.add(content(kind_name="mean"), parts(kind_name="mean")).version,
+    ]
     other = shelf.add(content("volatility", "mean"), parts("volatility", "mean")).version
 
     assert (["v1-ridge", "v2-mean"], "v1-mean") == (added, other)
@@ -181,15 +184,17 @@ def test_two_processes_that_register_at_once_never_get_the_same_number(shelf: Sh
         assert process.stdin is not None
         process.stdin.write("\n")
         process.stdin.flush()
-    told = [process.communicate(timeout=120)[0].split() for process in both]
+    told = [name for process in both for name in process.communicate(timeout=120)[0].split()]
 
-    assert [f"v{number}-ridge" for number in range(1, 11)] == sorted(sum(told, []), key=lambda name: int(name[1:-6]))
+    assert [f"v{number}-ridge" for number in range(1, 11)] == sorted(told, key=lambda name: int(name[1:-6]))
     assert 10 == len(shelf.versions("price")) == len(audit.read(shelf.root).entries)
     assert [] == audit.read(shelf.root).faults
 
 
 def test_who_waits_too_long_for_another_writer_is_told(shelf: Shelf) -> None:
-    with shelf.writing(), pytest.raises(BusyError, match="by another process for 30 s"), disk.locked(
-        shelf.root, ManualClock()
+    with (
+        shelf.writing(),
+        pytest.raises(BusyError, match="by another process for 30 s"),
+        disk.locked(shelf.root, ManualClock()),
     ):
         pass
