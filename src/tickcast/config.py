@@ -103,8 +103,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How far back from the newest row models learn; 0: from all there is."""
     trials: int = 50
     """How many sets of parameters a search tries."""
-    models_dir: Path | None = None
-    """Where bundles live; left out: `models` under the data directory."""
+    models_dir: str = ""
+    """Where bundles live; empty: `models` under the data directory."""
     mlflow_uri: str = ""
     """Where MLflow keeps its runs; empty: a SQLite file under the data directory."""
 
@@ -126,7 +126,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def models(self) -> Path:
         """The folder of all bundles."""
-        return self.models_dir or self.data_dir / "models"
+        return Path(self.models_dir) if self.models_dir else self.data_dir / "models"
 
 
 _ALIASES = {
