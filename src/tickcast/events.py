@@ -85,6 +85,9 @@ CANDLES = Table(
     ("candle_seconds", "window_start_ms"),
 )
 
+VENUE_CANDLES = Table("venue_candles", CANDLES.columns, CANDLES.key)
+"""Candles that the venue made, as fetched or imported; the candles stage says how they stand beside its own."""
+
 INDICATORS = Table(
     "technical_indicators",
     {
@@ -161,7 +164,7 @@ FETCHED = Table(
 )
 """History that was fetched: all of the key's trades or candles in [from_ms, to_ms) have come."""
 
-TABLES = {table.name: table for table in (TRADES, CANDLES, INDICATORS, TICKS, FEATURES, FETCHED)}
+TABLES = {table.name: table for table in (TRADES, VENUE_CANDLES, CANDLES, INDICATORS, TICKS, FEATURES, FETCHED)}
 
 
 class Frame:

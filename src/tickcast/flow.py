@@ -1,5 +1,6 @@
 """The map: each stage, what it reads and what it writes. Both runners are built from it; a test holds it to the code.
 
+                   candles of venues ──→ ┐
     journal lines ─→ frames ─→ trades ─┬→ candles ─→ indicators ─┐
                                        └→ ticks ─────────────────┴→ features
 
@@ -63,7 +64,7 @@ class Hop(NamedTuple):
 
 
 FLOW = (
-    Hop("candles", "tickcast.candles.stage:Candles", ("trades",), "candles"),
+    Hop("candles", "tickcast.candles.stage:Candles", ("trades", "venue_candles"), "candles"),
     Hop("indicators", "tickcast.indicators.stage:Indicators", ("candles",), "technical_indicators"),
     Hop("ticks", "tickcast.ticks.stage:Ticks", ("trades",), "ticks_features"),
     Hop(

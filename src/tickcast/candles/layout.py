@@ -20,6 +20,8 @@ RING = 32
 """Closed windows of each length that a late trade can still change."""
 SLOTS = RING + 1
 DAY_MS = 86_400_000
+PARTIAL_FROM = -1_000_000
+"""Revisions of a window of which no whole candle was made yet; those of whole ones begin with 0. See `venue.py`."""
 BLINDS = 8
 """Unobserved spans that are remembered until the ids, or time, settle them."""
 

@@ -28,6 +28,7 @@ from tickcast.candles.layout import (
     OUTDATED_FROM,
     OUTDATED_TO,
     OVERLAPPING,
+    PARTIAL_FROM,
     REBUILDS,
     REVISION,
     SLOTS,
@@ -45,6 +46,9 @@ from tickcast.events import CANDLES, COMPLETE, PARTIAL, REPAIRED, Columns, Frame
 REVISION_FROM = 1 << 20
 """Revisions of rebuilt windows: how often a forgotten window was issued is forgotten too, and this is beyond it."""
 
+REBUILT_PARTIAL_FROM = -500_000
+"""The same where they are partial still: above those of the ring that were, below the venue's own candles."""
+
 
 class Rebuilder:
     """One frame of history beside the ring as it stood before; `frame` is what to fold apart where that is `wanted`."""
@@ -52,7 +56,7 @@ class Rebuilder:
     def __init__(self, book: Book, frame: Frame) -> None:
         self._since, self._until = frame.whole_from_ms, frame.low_ms
         self._evidence = int(book.facts[EVIDENCE])
-        self._floors = {int(header[WIDTH]): _floor(book, c) for c, header in enumerate(book.spot[:, HEADER])}
+        self._floors = {int(header[WIDTH]): floor(book, c) for c, header in enumerate(book.spot[:, HEADER])}
         self._until = min(self._until, max(self._floors.values(), default=0))
         times = frame.columns["timestamp_ms"]
         old = (times >= self._since) & (times < self._until)
@@ -88,7 +92,7 @@ class Rebuilder:
         for spot, money in zip(book.spot, book.money, strict=True):
             start = self._since - self._since % spot[HEADER, WIDTH]
             spot[HEADER, CHAIN] = 1
-            spot[0, START], spot[0, REVISION], spot[0, DAMAGED] = start, -1, start < self._since
+            spot[0, START], spot[0, REVISION], spot[0, DAMAGED] = start, PARTIAL_FROM - 1, start < self._since
             money[0, OPEN : CLOSE + 1] = price
         book.facts[LOW] = book.facts[EVIDENCE] = self._since
         if number >= 0:  # ids that do not go on from there are a hole
@@ -105,10 +109,11 @@ class Rebuilder:
             kept |= (width == length) & (start >= first) & (start + length <= last)
         rows = {name: column[kept] for name, column in issued.items()}
         book.facts[REBUILDS] += 1
-        rows["revision"] = np.full(int(kept.sum()), REVISION_FROM + book.facts[REBUILDS])
         rows["known_at_ms"] = np.full(int(kept.sum()), book.facts[LOW])
         never_issued = rows["window_end_ms"] <= self._evidence
         rows["quality"] = _labels(rows["quality"], never_issued)
+        since = np.where(rows["quality"] == PARTIAL, REBUILT_PARTIAL_FROM, REVISION_FROM)
+        rows["revision"] = since + book.facts[REBUILDS]
         return rows
 
 
@@ -157,7 +162,7 @@ def _labels(quality: NDArray[np.uint8], never_issued: NDArray[np.bool_]) -> NDAr
     return np.where(quality == PARTIAL, PARTIAL, whole).astype(np.uint8)
 
 
-def _floor(book: Book, c: int) -> int:
+def floor(book: Book, c: int) -> int:
     """The start of the oldest window that the ring still holds; 0 where it holds none."""
     header = book.spot[c, HEADER]
     if not header[CHAIN] and not header[CLOSED]:

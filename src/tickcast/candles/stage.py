@@ -45,9 +45,10 @@ from tickcast.candles.layout import (
     new_issue,
 )
 from tickcast.candles.rebuild import Rebuilder, start_anew
+from tickcast.candles.venue import Venue
 from tickcast.config import FlowSettings
 from tickcast.errors import SnapshotError
-from tickcast.events import CANDLES, TRADES, Columns, Frame, concat
+from tickcast.events import CANDLES, TRADES, VENUE_CANDLES, Columns, Frame, concat
 from tickcast.kernels import plain, warms
 from tickcast.seen import known, missing
 from tickcast.snapshot import pack, unpack
@@ -60,17 +61,18 @@ _MONEY_ROW = {name: row for row, name in enumerate(OUT_MONEY)}
 
 
 class CandlesState:
-    """One key's windows of every length, the ids it has seen, and room to issue in."""
+    """One key's windows of every length, the ids it has seen, what the venue made itself, and room to issue in."""
 
-    __slots__ = ("book", "out")
+    __slots__ = ("book", "out", "venue")
 
     def __init__(self, candle_seconds: tuple[int, ...]) -> None:
         self.book: Book = new_book(candle_seconds)
         self.out: Issue = new_issue((len(candle_seconds) + 1) * _ROOM)
+        self.venue = Venue()
 
 
 class Candles:
-    """The stage of the map: reads `trades`, writes `candles`.
+    """The stage of the map: reads `trades` and the candles that venues made, writes `candles`.
 
     >>> stage = Candles(FlowSettings())
     >>> state = stage.new()
@@ -84,7 +86,7 @@ class Candles:
     """
 
     name = "candles"
-    version = 3
+    version = 4
 
     def __init__(self, settings: FlowSettings) -> None:
         self.candle_seconds = settings.candle_seconds
@@ -98,6 +100,8 @@ class Candles:
 
         History can be older than what the ring remembers: those windows are made anew from it, and come first.
         """
+        if frame.kind == VENUE_CANDLES.name:
+            return [frame.with_columns(CANDLES.name, state.venue.take(state.book, frame.columns))] if len(frame) else []
         rebuilder = Rebuilder(state.book, frame) if frame.whole_from_ms else None
         before = start_anew(state.book, frame)
         parts = [self._fold(state, frame)]
@@ -107,7 +111,7 @@ class Candles:
             apart = self.new()
             rebuilder.begin(apart.book)
             parts.insert(0, rebuilder.chosen(state.book, self._fold(apart, rebuilder.frame)))
-        issued = concat([part for part in parts if part is not None] or [CANDLES.empty()])
+        issued = state.venue.beside(concat([part for part in parts if part is not None] or [CANDLES.empty()]))
         if not len(issued["revision"]):
             return []
         low_ms = int(state.book.facts[LOW])
@@ -141,7 +145,7 @@ class Candles:
             "spot": np.concatenate([spot[c, slots] for c, slots in enumerate(order)]),
             "money": np.concatenate([money[c, slots] for c, slots in enumerate(order)]),
         }
-        return pack(self.name, self.version, parts)
+        return pack(self.name, self.version, parts | state.venue.parts())
 
     def restore(self, data: bytes) -> CandlesState:
         """The state that `snapshot` wrote."""
@@ -157,6 +161,7 @@ class Candles:
         facts[:KEPT_FACTS] = parts["facts"]
         ids[: len(parts["ids"])] = parts["ids"]
         blinds[: len(parts["blinds"])] = parts["blinds"]
+        state.venue = Venue.load(parts)
         start = 0
         for c, (chain, closed) in enumerate(parts["headers"]):
             stop = start + int(closed + chain)

@@ -28,6 +28,7 @@ from tickcast.candles.layout import (
     OPEN,
     OPEN_ID,
     OPEN_TS,
+    PARTIAL_FROM,
     PRICE_DIGITS,
     QUALITY,
     QUOTE,
@@ -67,9 +68,11 @@ def quality_now(book: Book, c: int, slot: int) -> int:
 
 @kernel
 def issue(book: Book, c: int, slot: int, quality: int, out: Issue) -> None:
-    """Write the window as a row, one revision further."""
+    """Write the window as a row, one revision further; the first whole one begins to count anew, above all others."""
     window, money = book.spot[c, slot], book.money[c, slot]
     window[REVISION] += 1
+    if quality != PARTIAL:
+        window[REVISION] = max(window[REVISION], 0)
     window[QUALITY], window[STALE] = quality, 0
     row, width = book.facts[ISSUED], book.spot[c, HEADER, WIDTH]
     out.spot[0, row], out.spot[1, row], out.spot[2, row] = width // 1000, window[START], window[START] + width
@@ -99,7 +102,8 @@ def open_window(book: Book, c: int, start: int, price: float) -> None:
         window[field] = 0
     for field in range(MONEY):
         money[field] = 0.0
-    window[START], window[REVISION], window[DAMAGED] = start, -1, UNWATCHED if start < book.facts[EVIDENCE] else 0
+    window[START], window[REVISION] = start, PARTIAL_FROM - 1
+    window[DAMAGED] = UNWATCHED if start < book.facts[EVIDENCE] else 0
     money[OPEN], money[HIGH], money[LOWEST], money[CLOSE] = price, price, price, price
     header[CHAIN] = 1
 

@@ -20,6 +20,8 @@ from tickcast.features.relative import Layout, relate
 from tickcast.indicators.ring import F8, I8, Ring
 
 _REVISIONS = 1 << 30
+_LEAST = 1 << 29
+"""Added to revisions, of which some are below zero, so that no key lies before its window's."""
 _NEVER = -(1 << 32)
 _HELD = len(TICK) + len(TRAILING)
 _NOTHING = (float("nan"),) * _HELD
@@ -28,6 +30,11 @@ KNOWN_AT, QUALITY = range(2)
 """The integers kept of a candle."""
 ROW_REVISION, REVISION = range(2)
 """The integers kept of an issued row: the revision of its row of indicators, and its own."""
+
+
+def _keys(windows: I8, revisions: I8) -> I8:
+    """A number for each revision of each window, in their order."""
+    return windows * _REVISIONS + (revisions + _LEAST)
 
 
 class Verdict(NamedTuple):
@@ -53,7 +60,7 @@ class Lane:
 
     def take_candles(self, columns: Columns) -> None:
         """Keep candles by window and revision; the same again changes nothing."""
-        keys = columns["window_start_ms"] // self.step_ms * _REVISIONS + columns["revision"]
+        keys = _keys(columns["window_start_ms"] // self.step_ms, columns["revision"])
         ints = [columns["known_at_ms"], columns["quality"]]
         ring = self.candles
         last = ring.key[ring.hi - 1] if len(ring) else _NEVER * _REVISIONS
@@ -87,7 +94,7 @@ class Lane:
 
     def ready(self, windows: I8, revisions: I8) -> NDArray[np.bool_]:
         """Whether the candle that a row of indicators was computed from is there; for rows too old it is not missed."""
-        keys = windows * _REVISIONS + revisions
+        keys = _keys(windows, revisions)
         places = np.minimum(self.candles.keys.searchsorted(keys), max(len(self.candles) - 1, 0))
         found = self.candles.keys[places] == keys if len(self.candles) else np.zeros(len(keys), dtype=bool)
         late: NDArray[np.bool_] = windows <= self.reached(windows) - REMEMBERED
@@ -126,7 +133,7 @@ class Lane:
         A row that is issued `again` has the tick that it had, and what trails the market: what came between is not its
         time's any more.
         """
-        at = self.candles.lo + self.candles.keys.searchsorted(windows * _REVISIONS + revisions)
+        at = self.candles.lo + self.candles.keys.searchsorted(_keys(windows, revisions))
         candles, ticks = out[: len(CANDLE)], out[layout.held][: len(TICK)]
         np.take(self.candles.floats, at, axis=1, out=candles)
         out[layout.indicators] = indicators

@@ -85,7 +85,7 @@ class Features:
     """
 
     name = "features"
-    version = 3
+    version = 4
 
     def __init__(self, settings: FlowSettings) -> None:
         self.names = feature_names(settings)

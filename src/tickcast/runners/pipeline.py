@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from tickcast.candles.stage import seen_ids
 from tickcast.config import FlowSettings
-from tickcast.events import FETCHED, TICKS, Frame
+from tickcast.events import CANDLES, FETCHED, TICKS, TRADES, VENUE_CANDLES, Frame
 from tickcast.flow import build
 from tickcast.frames.stage import Framer, FramerState
 from tickcast.sources.contract import Fetched, MarketRows, Reject
@@ -19,6 +19,7 @@ from tickcast.sources.live.contract import KnownTrades
 
 SnapshotKey = tuple[str, str]
 """Stage name and key (`exchange:pair`, of the framer the exchange)."""
+_INPUTS = (TRADES.name, VENUE_CANDLES.name)
 
 
 class Outputs(NamedTuple):
@@ -64,14 +65,17 @@ class Pipeline:
         return Outputs([out for frame in framed.frames for out in self.push_frame(frame)], framed.rejects)
 
     def push_frame(self, frame: Frame) -> list[Frame]:
-        """Carry one frame through all stages that follow from its kind; imported candles have no ticks beside them."""
+        """Carry one frame through all stages that follow from its kind.
+
+        Candles that enter here are a venue's own, as fetched or imported, and have no ticks beside them.
+        """
         carried = [frame]
-        if frame.kind == "candles":
+        if frame.kind == CANDLES.name:
+            carried = [frame.with_columns(VENUE_CANDLES.name, frame.columns)]
             carried.append(frame.with_columns(TICKS.name, TICKS.empty()))
         for hop, stage in self.stages:
-            if hop.writes == frame.kind:
-                continue
             read = [one for one in carried if one.kind in hop.reads]
+            read.sort(key=lambda one: one.kind != TICKS.name)  # a window's own ticks before the word that it closed
             if not read:
                 continue
             key = (hop.name, frame.key)
@@ -81,7 +85,7 @@ class Pipeline:
             self._touched.add(key)
             for one in read:
                 carried.extend(stage.step(state, one))
-        return [one for one in carried if one.kind != "trades" and len(one)]
+        return [one for one in carried if one.kind not in _INPUTS and len(one)]
 
     def snapshots(self, *, changed_only: bool = False) -> dict[SnapshotKey, bytes]:
         """States as bytes; with `changed_only`, those that were touched since the last `settled`."""

@@ -153,6 +153,7 @@ class Status:
         self.rows: dict[str, int] = {}
         self.candles: dict[tuple[str, str, int], CandleSeen] = {}
         self.closes: dict[tuple[str, str], deque[float]] = {}
+        self._tracked: dict[tuple[str, str], int] = {}  # the newest window whose close is in the line
         self.volatility: dict[tuple[str, str], float] = {}
         self.qualities: dict[tuple[str, str], int] = {}
         self.quarantined = 0
@@ -206,11 +207,15 @@ class Status:
         self._track(exchange, frame)
 
     def _track(self, exchange: str, frame: Frame) -> None:
-        """The last closes of the shortest candles."""
+        """The last closes of the shortest candles, each window's once."""
         columns, key = frame.columns, (exchange, frame.pair)
         shortest = min(seconds for of, pair, seconds in self.candles if (of, pair) == key)
-        fresh = (columns["candle_seconds"] == shortest) & (columns["revision"] == 0)
-        self.closes.setdefault(key, deque(maxlen=CLOSES_KEPT)).extend(columns["close"][fresh][-CLOSES_KEPT:].tolist())
+        of = columns["candle_seconds"] == shortest
+        starts = columns["window_start_ms"][of]
+        reached = np.maximum.accumulate(np.append(self._tracked.get(key, -1), starts))
+        self._tracked[key] = int(reached[-1])
+        closes = columns["close"][of][starts > reached[:-1]][-CLOSES_KEPT:].tolist()
+        self.closes.setdefault(key, deque(maxlen=CLOSES_KEPT)).extend(closes)
 
     def _indicator(self, exchange: str, frame: Frame) -> None:
         columns = frame.columns

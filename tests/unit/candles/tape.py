@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tickcast.candles.layout import PARTIAL_FROM
 from tickcast.events import TRADES, Columns, Frame, concat
 from tickcast.flow import Stage
 
@@ -80,6 +81,12 @@ def rows_of(columns: Columns) -> list[Row]:
     """Columns as dicts, one a row."""
     count = len(next(iter(columns.values()))) if columns else 0
     return [{name: column[k].item() for name, column in columns.items()} for k in range(count)]
+
+
+def revision_of(row: Row) -> int:
+    """Its revision, counted from 0 also where no whole candle was made yet."""
+    revision: int = row["revision"]
+    return revision - PARTIAL_FROM if PARTIAL_FROM <= revision < 0 else revision
 
 
 def cut(whole: Frame, places: Sequence[int]) -> list[Frame]:

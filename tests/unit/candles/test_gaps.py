@@ -23,6 +23,13 @@ def test_the_first_candle_is_complete_if_time_was_observed_before_it(run: Run) -
     assert [r["quality"] for r in run(frame(low="0:10"), frame(trade(1, "0:30")), frame(low="1:00"))] == ["partial"]
 
 
+def test_a_partial_candle_counts_below_every_whole_one(run: Run) -> None:
+    """The venue's own candle has its place between them."""
+    rows = run(frame(trade(1, "0:30"), trade(9, "1:30"), low="2:00"), frame(trade(2, "0:40")), frame(trade(3, "0:50")))
+
+    assert [-1_000_000, -999_999, -999_998] == [row["revision"] for row in rows if row["window_start_ms"] == at("0:00")]
+
+
 def test_missing_ids_make_every_candle_partial_that_they_may_belong_to(run: Run) -> None:
     """
     00:00     01:00     02:00     03:00    04:00
@@ -65,7 +72,7 @@ def test_missing_trades_that_come_repair_the_candles(run: Run) -> None:
 
     assert [minute(row) for row in rows[:3]] == [(0, 0, "partial"), (1, 0, "partial"), (2, 0, "partial")]
     assert [minute(row) for row in rows[3:4]] == [(0, 1, "partial")]  # 3 came, 4 may still belong to it
-    assert [minute(row) for row in rows[4:]] == [(0, 2, "repaired"), (1, 1, "repaired"), (2, 1, "repaired")]
+    assert [minute(row) for row in rows[4:]] == [(0, 0, "repaired"), (1, 0, "repaired"), (2, 0, "repaired")]
     assert run.counts["missing_ids"] == 0
 
 
@@ -75,7 +82,7 @@ def test_a_candle_is_whole_again_although_the_next_one_is_not(run: Run) -> None:
 
     rows = run(frame(low="0:00"), frame(*tape), frame(trade(2, "0:30")), frame(low="2:00"))
 
-    assert [(0, 0, "partial"), (0, 1, "repaired"), (1, 0, "partial")] == [minute(row) for row in rows]
+    assert [(0, 0, "partial"), (0, 0, "repaired"), (1, 0, "partial")] == [minute(row) for row in rows]
 
 
 def test_a_hole_that_shrinks_repairs_what_it_no_longer_touches(run: Run) -> None:
@@ -83,7 +90,7 @@ def test_a_hole_that_shrinks_repairs_what_it_no_longer_touches(run: Run) -> None
 
     rows = run(holed, frame(trade(2, "1:05")))
 
-    assert [minute(row) for row in rows[3:]] == [(0, 1, "repaired"), (1, 1, "partial")]
+    assert [minute(row) for row in rows[3:]] == [(0, 0, "repaired"), (1, 1, "partial")]
 
 
 def test_a_hole_found_after_a_quiet_candle_takes_its_word_back(run: Run) -> None:
@@ -139,7 +146,7 @@ def test_candles_that_close_in_doubt_are_repaired_when_the_ids_join(run: Run) ->
     rows = run(frame(trade(1, "0:00")), frame(low="1:20", blind="0:40"), frame(low="3:00"), frame(trade(2, "3:10")))
 
     assert [minute(row) for row in rows[:3]] == [(0, 0, "partial"), (1, 0, "partial"), (2, 0, "complete")]
-    assert [minute(row) for row in rows[3:]] == [(0, 1, "repaired"), (1, 1, "repaired")]
+    assert [minute(row) for row in rows[3:]] == [(0, 0, "repaired"), (1, 0, "repaired")]
 
 
 def test_candles_that_close_in_doubt_stay_partial_if_ids_are_missing(run: Run) -> None:

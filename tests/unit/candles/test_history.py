@@ -16,6 +16,7 @@ from tests.unit.candles.tape import (
     frame,
     in_one_process,
     joined,
+    revision_of,
     rows_of,
     trade,
 )
@@ -34,7 +35,7 @@ def history(*rows: Row, since: str | int, until: str | int) -> Frame:
 
 
 def minute(row: Row) -> tuple[int, int, str]:
-    return (row["window_start_ms"] - MIDNIGHT_MS) // MINUTE_MS, row["revision"], row["quality"]
+    return (row["window_start_ms"] - MIDNIGHT_MS) // MINUTE_MS, revision_of(row), row["quality"]
 
 
 def test_history_issues_each_candle_that_it_changes_once_as_repaired(run: Run) -> None:
@@ -48,7 +49,7 @@ def test_history_issues_each_candle_that_it_changes_once_as_repaired(run: Run) -
     rows = run(holed, history(*missing, since="0:00", until="3:00"))
 
     assert [(0, 0, "partial"), (1, 0, "partial"), (2, 0, "partial")] == [minute(row) for row in rows[:3]]
-    assert [(0, 1, "repaired"), (1, 1, "repaired"), (2, 1, "repaired")] == [minute(row) for row in rows[3:]]
+    assert [(0, 0, "repaired"), (1, 0, "repaired"), (2, 0, "repaired")] == [minute(row) for row in rows[3:]]
     assert [4, 4, 1] == [row["trade_count"] for row in rows[3:]]
     assert 0 == run.counts["missing_ids"]
 
@@ -63,7 +64,7 @@ def test_history_that_comes_after_the_first_live_trade_makes_the_first_candle_wh
     rows = run(frame(trade(2, "0:55"), low="3:00"), history(trade(1, "0:40"), since="0:00", until="2:00"))
 
     assert [(0, 0, "partial"), (1, 0, "complete"), (2, 0, "complete")] == [minute(row) for row in rows[:3]]
-    assert [(0, 1, "repaired")] == [minute(row) for row in rows[3:]]
+    assert [(0, 0, "repaired")] == [minute(row) for row in rows[3:]]
     assert 2 == rows[3]["trade_count"]
 
 
@@ -83,7 +84,7 @@ def test_empty_history_proves_that_a_blind_time_was_quiet(run: Run) -> None:
     rows = run(frame(low="0:00"), seen, frame(low="3:00", blind="0:30"), history(since="0:30", until="3:00"))
 
     assert ["partial", "partial", "partial"] == [row["quality"] for row in rows[:3]]
-    assert [(0, 1, "repaired"), (1, 1, "repaired"), (2, 1, "repaired")] == [minute(row) for row in rows[3:]]
+    assert [(0, 0, "repaired"), (1, 0, "repaired"), (2, 0, "repaired")] == [minute(row) for row in rows[3:]]
 
 
 def test_history_that_begins_too_late_leaves_the_time_before_it_blind(run: Run) -> None:

@@ -22,7 +22,7 @@ from tests.unit.candles.tape import (
     rows_of,
     trade,
 )
-from tickcast.candles.layout import RING
+from tickcast.candles.layout import PARTIAL_FROM, RING
 from tickcast.candles.stage import Candles
 from tickcast.config import FlowSettings
 from tickcast.events import PARTIAL, Frame
@@ -43,7 +43,8 @@ def last_revisions(frames: list[Frame]) -> dict[tuple[int, int], Row]:
     final: dict[tuple[int, int], Row] = {}
     for row in rows:
         key = (row["candle_seconds"], row["window_start_ms"])
-        assert row["revision"] == (final[key]["revision"] + 1 if key in final else 0)
+        first = PARTIAL_FROM if row["quality"] == PARTIAL else 0  # the first whole one begins to count anew
+        assert row["revision"] == max(final[key]["revision"] + 1 if key in final else first, first)
         final[key] = row
     return final
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.unit.candles.conftest import Run
-from tests.unit.candles.tape import DAY_MS, Row, at, frame, trade
+from tests.unit.candles.tape import DAY_MS, Row, at, frame, revision_of, trade
 
 
 def ohlc(row: Row) -> tuple[float, ...]:
@@ -12,7 +12,7 @@ def ohlc(row: Row) -> tuple[float, ...]:
 
 def minute(row: Row) -> tuple[int, int, str]:
     """Which minute of the tape, which revision, what quality."""
-    return (row["window_start_ms"] - at("0:00")) // 60_000, row["revision"], row["quality"]
+    return (row["window_start_ms"] - at("0:00")) // 60_000, revision_of(row), row["quality"]
 
 
 def test_a_candle_is_issued_by_the_first_trade_after_it(run: Run) -> None:
@@ -113,7 +113,7 @@ def test_a_late_close_moves_the_flat_candles_behind_it(run: Run) -> None:
 
     rows = run(frame(*tape), frame(trade(2, "0:50", 11)))
 
-    assert [minute(row)[:2] for row in rows[3:]] == [(0, 1), (1, 1), (2, 1)]
+    assert [minute(row) for row in rows[3:]] == [(0, 0, "repaired"), (1, 0, "repaired"), (2, 0, "repaired")]
     assert [ohlc(row) for row in rows[3:]] == [(10, 11, 10, 11), (11, 11, 11, 11), (11, 11, 11, 11)]
 
 

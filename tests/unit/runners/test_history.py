@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from tests.unit.candles.tape import revision_of
 from tests.unit.runners.kit import FLOW, START_MS, settings_for
 from tickcast.clock import ManualClock
 from tickcast.events import QUALITY, TRADES, Frame
@@ -68,7 +69,7 @@ class Road:
         return self
 
     def candles(self, seconds: int = 60) -> list[tuple[int, float, str, int]]:
-        """Minute, close, quality, revision of what was issued, in order."""
+        """Minute, close, quality, revision (as `revision_of`) of what was issued, in order."""
         found: list[tuple[int, float, str, int]] = []
         for frame in self.frames:
             if frame.kind == "candles":
@@ -77,7 +78,9 @@ class Road:
                     if width == seconds:
                         minute = (columns["window_start_ms"][k] - START_MS) // 60_000
                         label = QUALITY[columns["quality"][k]]
-                        found.append((minute, columns["close"][k], label, columns["revision"][k]))
+                        found.append(
+                            (minute, columns["close"][k], label, revision_of({"revision": columns["revision"][k]}))
+                        )
         return found
 
 
@@ -104,7 +107,7 @@ def test_history_that_does_not_reach_the_live_stream_leaves_a_doubt_until_the_id
     road.take((agg(4, 125), 125))
 
     assert [(0, 101.0, "complete", 0), (1, 103.0, "partial", 0)] == doubtful
-    assert [(1, 103.0, "repaired", 1)] == road.candles()[2:]
+    assert [(1, 103.0, "repaired", 0)] == road.candles()[2:]
 
 
 def test_the_proof_of_life_of_some_pairs_says_nothing_of_the_others() -> None:
@@ -126,7 +129,7 @@ def test_a_feed_that_did_not_see_says_so_and_the_candles_are_partial_until_ids_j
     road.take((agg(2, 65), 65))
 
     assert [(0, 101.0, "partial", 0)] == doubtful
-    assert [(0, 101.0, "repaired", 1)] == road.candles()[1:]
+    assert [(0, 101.0, "repaired", 0)] == road.candles()[1:]
 
 
 def test_history_of_the_blind_time_makes_it_whole_before_it_is_issued() -> None:
