@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.runners.kit import START_MS, settings_for
-from tests.unit.runners.test_history import PAIR, Road, S, agg, alive, history
+from tests.unit.runners.test_history import PAIR, S, agg, alive, history
 from tickcast.clock import ManualClock
 from tickcast.errors import StoreError
 from tickcast.events import CANDLES
