@@ -113,7 +113,7 @@ def test_history_that_comes_later_and_tells_all_of_it_lifts_the_doubt(run: Run) 
     rows = run(frame(low="0:00"), frame(trade(OLD, "0:50")), new, told, frame(trade(4, "3:10"), low="4:00"))
 
     assert [(k, 0, "partial") for k in range(3)] == [minute(row) for row in rows[:3]]
-    assert [(k, 1, "repaired") for k in range(3)] == [minute(row) for row in rows[3:6]]
+    assert [(k, 0, "repaired") for k in range(3)] == [minute(row) for row in rows[3:6]]
     assert [(3, 0, "complete")] == [minute(row) for row in rows[6:]]
     assert 3 == rows[5]["trade_count"]
 
