@@ -11,12 +11,24 @@ import pytest
 
 MAY_BE_LEFT_OUT = ("needs the right to mount",)
 """Reasons for which CI lets a test be skipped: it can not run on every machine, and says why."""
+TESTS = Path(__file__).resolve().parent
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell that starts the tests behind `&` or nohup has Ctrl-C ignored, and all that they start would inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+LONG = ("simulation", "docs")
+"""Rooms of tests that run on one version of Python alone."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is in those rooms is marked as long."""
+    for item in items:
+        if item.path.is_relative_to(TESTS) and item.path.relative_to(TESTS).parts[0] in LONG:
+            item.add_marker(pytest.mark.long)
 
 
 @pytest.fixture(scope="session")
