@@ -25,7 +25,7 @@ def add_settings(
         "exchange": ("A,B", "binance, coinbase, kraken, or several of them"),
         "endpoints": ("A=URL", "other addresses of exchanges, for example binance=https://data-api.binance.vision"),
         "history_days": ("N", "how far back to fetch for a new pair (default: what the indicators need)"),
-        "history": ("WHAT", "what to fetch for those days: candles or trades (default: candles)"),
+        "history": ("WHAT", "what to fetch of the time before: candles or trades (default: candles)"),
         "hold_ms": ("N", "how long live messages wait for a hole before them to be fetched (default: 3000)"),
         "ws_client": ("NAME", "picows or aiohttp (default: the faster one that is there)"),
         "pairs": ("A,B", pairs),
@@ -41,9 +41,9 @@ def add_settings(
         parser.add_argument(f"--{name.replace('_', '-')}", dest=name, metavar=metavar, help=text)
 
 
-def add_json(parser: argparse.ArgumentParser) -> None:
+def add_json(parser: argparse.ArgumentParser, text: str = "print one JSON object as the last line") -> None:
     """The flag for machines."""
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    parser.add_argument("--json", action="store_true", help=text)
 
 
 def settings_of(args: argparse.Namespace, **defaults: Any) -> Settings:

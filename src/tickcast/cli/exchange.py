@@ -41,7 +41,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     flag("--history-hours", type=float, default=4.0, metavar="H", help="history at the start (default: 4)")
     flag("--load", type=float, default=0.0, metavar="N", help="squeeze a busy market to N messages a second")
     flag("--capture", action="append", default=[], metavar="PATH", help="tell a recording instead; may be given again")
-    flag("--exchange", default="", help="whose recording that is, where it does not tell")
+    flag("--exchange", default="", help="whose recording --capture names, where it does not tell")
     flag("--no-limits", action="store_true", help="put up with any number of requests and connections")
     flag("--tls", metavar="CERT,KEY", help="speak TLS with this certificate and key (PEM files)")
     flag("--fault", action="append", default=[], metavar="F", help="kind,name=value,... or JSON; may be given again")
@@ -49,7 +49,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     flag("--storm-seconds", type=float, default=60.0, metavar="N", help="how long the storm lasts (default: 60)")
     flag("--settings", metavar="FILE", help="all settings as JSON, not the flags above (-: a line of input)")
     flag("--parent", type=int, default=0, metavar="PID", help="end when this process is not the parent any more")
-    add_json(parser)
+    add_json(parser, "print where its venues are as one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:

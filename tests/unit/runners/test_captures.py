@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from tickcast.config import FlowSettings, Settings
 from tickcast.runners.intake import Intake
 from tickcast.runners.pipeline import Pipeline
@@ -12,6 +14,8 @@ from tickcast.runners.replay import replay
 from tickcast.sources.contract import Block
 from tickcast.sources.recorded import open_recording
 from tickcast.store.results import Results
+
+pytestmark = pytest.mark.long
 
 FLOW = FlowSettings(candle_seconds=(1, 60), indicators=("ADX:14",))
 LINES = 1000

@@ -31,6 +31,8 @@ from tickcast.runners.origins import Origins
 from tickcast.runners.system import Options, System
 from tickcast.sources.history.rest import Patience
 
+pytestmark = pytest.mark.long
+
 NO_PATIENCE = Patience(attempts=1, backoff_s=0.01, backoff_max_s=0.01, wait_max_s=1.0, timeout_s=1.0)
 
 

@@ -15,6 +15,8 @@ import pytest
 
 from tickcast.store.duckdb import DuckStore
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[3]
 ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
 

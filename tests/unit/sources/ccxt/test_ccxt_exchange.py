@@ -16,6 +16,8 @@ from tickcast.sources.ccxt.feed import CcxtFeed
 from tickcast.sources.simulated.exchange.faults.kinds import Fault
 from tickcast.sources.simulated.exchange.settings import ExchangeSettings, busy_market, market_before
 
+pytestmark = pytest.mark.long
+
 PATIENCE_S = 60.0
 CUTS = 3
 

@@ -8,6 +8,8 @@ from tests.unit.sources.live.floor import PAIRS, a_floor
 from tickcast.sources.live.contract import KnownTrades
 from tickcast.sources.simulated.exchange.faults.kinds import Fault
 
+pytestmark = pytest.mark.long
+
 MESSAGES = 12
 """So many damaged messages of each venue are enough."""
 
