@@ -27,8 +27,8 @@ class Gatherer:
     """Collects parts until they hold whole windows.
 
     parts   |----|------|---|----|          windows   |     |     |     |
-    given   |-----------|                   the last part lies in the next window too, so it comes again with it
-                 |---------------|
+    given   |-----------|                   its last part lies in the next window too, so it comes again with it
+                 |----------|               what lies in an open window alone waits for that window's end
     """
 
     def __init__(self, align_ms: int, wanted: int = BYTES_WANTED) -> None:
@@ -47,11 +47,14 @@ class Gatherer:
         whole_ms = part.to_ms - part.to_ms % self._align_ms
         if self._bytes < self._wanted or (whole_ms <= self._floor_ms and self._bytes < BYTES_MAX):
             return None
-        given = merged(self._parts)
-        self._parts = [one for one in self._parts if one.to_ms > whole_ms] if self._bytes < BYTES_MAX else []
-        self._fresh, self._bytes = 0, sum(len(page) for one in self._parts for page in one.pages)
+        told, self._parts, self._fresh = self._parts, [], 0
+        if self._bytes < BYTES_MAX:
+            self._parts = [one for one in told if one.to_ms > whole_ms]
+            told = [one for one in told if one.from_ms < whole_ms or one.to_ms <= whole_ms]
+            self._fresh = sum(one.from_ms >= whole_ms for one in self._parts)
+        self._bytes = sum(len(page) for one in self._parts for page in one.pages)
         self._floor_ms = max(whole_ms, self._floor_ms)
-        return given
+        return merged(told)
 
     def rest(self) -> Part | None:
         """What was collected since; None: nothing new."""

@@ -54,3 +54,5 @@ def test_every_window_is_whole_in_one_of_the_answers_and_every_answer_says_somet
     assert all(any(one.from_ms <= start and start + MINUTE_MS <= one.to_ms for one in answers) for start in windows)
     assert [one.to_ms for one in answers] == sorted({one.to_ms for one in answers})
     assert {ms for one in answers for ms in one.rows["trade_id"].tolist()} == set(range(begin_ms, at_ms, 10_000))
+    told = [page for one in answers for page in one.pages]
+    assert len(set(told)) + len(answers) - 1 >= len(told)  # only a page that lies in two answers' windows comes twice
