@@ -27,7 +27,7 @@ from tickcast.kernel_cache import Generation, alone
 F = TypeVar("F", bound=Callable[..., Any])
 
 _numba_config: Any = numba.config
-NO_KERNELS = {"cli", "runners", "store", "journal", "training", "registry"}
+NO_KERNELS = {"cli", "runners", "store", "journal", "training", "registry", "scores", "calibration"}
 """Rooms that no kernel of another file draws on: changing them leaves compiled kernels as they are. A kernel in such a
 room calls only those of its own file, which Numba's own stamp looks after."""
 PASSING = "tickcast-kernels-"

@@ -162,7 +162,7 @@ def _newton(margin: F8, target: F8, level: float) -> tuple[float, float]:
 
 def fit_isotonic(probability: F8, outcome: F8) -> Isotonic:
     """The steps that never fall and are nearest to the outcomes."""
-    from sklearn.isotonic import IsotonicRegression  # type: ignore[import-untyped]
+    from sklearn.isotonic import IsotonicRegression
 
     fitted = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(probability, outcome)
     said, meant = fitted.X_thresholds_, fitted.y_thresholds_

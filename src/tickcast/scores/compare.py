@@ -21,6 +21,8 @@ from tickcast.scores.resample import resampled_means, resampled_precision_gains
 from tickcast.scores.rows import F8, ROWS_MIN, aligned, mean, outcomes
 
 Blocks = Literal["stationary", "circular"]
+ONES_MIN = 10
+"""With fewer ones than this no bounds of a PR-AUC are given: the answer says so."""
 SAME = "both lose the same in every row"
 STEADY = "the gain is the same in every row, so that there is no spread to judge it by"
 
@@ -217,15 +219,14 @@ def bootstrap_pr_auc(
     gain = _whole_gain(truth, said, base)
     if (said == base).all():
         return Gain(rows, 0.0, 0.0, 0.0, level, length, 0, seed, SAME)
-    if few := _too_few(rows, horizon):
+    ones = int(truth.sum())
+    rare = f"{ones} ones are too few, {ONES_MIN} are needed" if ones < ONES_MIN else ""
+    if few := _too_few(rows, horizon) or rare:
         return Gain(rows, gain, None, None, level, length, 0, seed, few)
     drawn = resampled_precision_gains(
         truth, said, base, seed=seed, block=length, varying=blocks == "stationary", resamples=resamples
     )
     drawn = drawn[~np.isnan(drawn)]
-    if 2 * len(drawn) < resamples:
-        sparse = f"ones are so rare that only {len(drawn)} of {resamples} resamples drew any"
-        return Gain(rows, gain, None, None, level, length, len(drawn), seed, sparse)
     return Gain(rows, gain, *_between(drawn, level), level, length, len(drawn), seed)
 
 
