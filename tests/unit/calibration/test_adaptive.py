@@ -137,7 +137,7 @@ def test_a_miss_is_one_of_the_threshold_that_was_issued() -> None:
 
     rule.mature(state, 2.0, 3.0)
     rule.mature(other, 2.0, 1.5)
-    assert (0.1005, 0.0955) == (pytest.approx(state.alpha), pytest.approx(other.alpha))
+    assert pytest.approx((0.1005, 0.0955)) == (state.alpha, other.alpha)
 
 
 def test_keys_know_nothing_of_each_other() -> None:

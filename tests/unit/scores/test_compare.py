@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from arch.bootstrap import CircularBlockBootstrap, StationaryBootstrap, optimal_block_length
 from numpy.typing import NDArray
-from statsmodels.api import OLS
+from statsmodels.api import OLS  # type: ignore[import-untyped]
 
 from tickcast.errors import DataError
 from tickcast.scores.compare import (
@@ -43,7 +43,7 @@ def test_the_statistic_is_that_of_a_regression_on_a_constant_with_newey_west_err
     assert oracle.tvalues[0] * correction == pytest.approx(found.statistic, rel=1e-10)
     assert found.p_better is not None
     side = min(found.p_better, 1.0 - found.p_better)
-    assert (found.gain, found.p_value) == (pytest.approx(gains.mean()), pytest.approx(2 * side))
+    assert pytest.approx((gains.mean(), 2 * side)) == (found.gain, found.p_value)
 
 
 def test_luck_is_called_skill_no_more_often_than_promised_though_rows_overlap() -> None:
@@ -88,8 +88,8 @@ def test_the_bounds_are_those_of_arch(blocks: Blocks, theirs: type[CircularBlock
 
     low, high = theirs(12, gains, seed=1).conf_int(np.mean, reps=4000, method="percentile", size=0.9).ravel()
     found = bootstrap_gain(base - gains, base, seed=1, block=12, blocks=blocks, resamples=4000, level=0.9)
-    assert (low, high) == (pytest.approx(found.low, abs=0.03), pytest.approx(found.high, abs=0.03))
-    assert (found.gain, found.resamples, found.block) == (pytest.approx(gains.mean()), 4000, 12.0)
+    assert pytest.approx((low, high), abs=0.03) == (found.low, found.high)
+    assert pytest.approx((gains.mean(), 4000, 12.0)) == (found.gain, found.resamples, found.block)
 
 
 @pytest.mark.parametrize("varying", [True, False])

@@ -14,7 +14,7 @@ def test_bounds_that_hold_what_they_promise_score_so() -> None:
     scores = score_interval(truth, np.full(50_000, -1.645), np.full(50_000, 1.645), level=0.9, price=price)
 
     assert 0.895 < scores.coverage < 0.905
-    assert (pytest.approx(3.29), pytest.approx(3.29 / 50)) == (scores.width, scores.width_relative)
+    assert pytest.approx((3.29, 3.29 / 50)) == (scores.width, scores.width_relative)
     assert scores.rolling_min is not None
     assert scores.rolling_min < 0.9 < (scores.rolling_max or 0.0)
     assert scores.winkler == pytest.approx(2 * scores.pinball * 2 / 0.1)
