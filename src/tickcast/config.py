@@ -217,3 +217,9 @@ def user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name
         return f"uid {os.getuid()}" if hasattr(os, "getuid") else "unknown"
+
+
+def environment_defaults(values: Mapping[str, str]) -> None:
+    """Settings of a library that knows no other door; what the user has set stays."""
+    for name, value in values.items():
+        os.environ.setdefault(name, value)

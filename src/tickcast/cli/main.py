@@ -26,6 +26,7 @@ COMMANDS = {
     "import": ("tickcast.cli.importing", "candles or trades from CSV, JSON, Parquet, Feather and venues' own dumps"),
     "sql": ("tickcast.cli.sql", "read-only SQL on the store, also while the system runs"),
     "export": ("tickcast.cli.export", "tables of the store as Parquet, CSV or JSON"),
+    "models": ("tickcast.cli.models", "bundles on the shelf: list, compare, promote through the gate, roll back"),
     "exchange": ("tickcast.cli.exchange", "a local exchange that speaks like Binance, Coinbase and Kraken"),
     "doctor": ("tickcast.cli.doctor", "check machine, libraries, disk, journal, store and settings"),
 }

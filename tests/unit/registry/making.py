@@ -10,6 +10,7 @@ import numpy as np
 from tickcast.config import FlowSettings
 from tickcast.features.names import feature_names, feature_set
 from tickcast.registry.bundle import Parts
+from tickcast.registry.evidence import Forecasts
 from tickcast.registry.manifest import Content
 from tickcast.training.contract import Dataset, Task, TaskName
 from tickcast.training.models.table import kind
@@ -67,8 +68,28 @@ def content(task: TaskName = "price", kind_name: str = "ridge", **changes: Any) 
     return msgspec.structs.replace(made, **changes)
 
 
-def parts(task: TaskName = "price", kind_name: str = "ridge", seed: int = 7) -> Parts:
+def parts(task: TaskName = "price", kind_name: str = "ridge", seed: int = 7, evaluation: bytes = b"forecasts") -> Parts:
     """A model that has learnt."""
     rows = dataset(task, seed=seed)
     fitted = kind(kind_name).fit(rows, rows.take(slice(0, 0)), params={}, seed=3)
-    return Parts(fitted.files(), {"scores": [0.5, 1.5]}, b"forecasts", {"report.html": b"<p>"})
+    return Parts(fitted.files(), {"scores": [0.5, 1.5]}, evaluation, {"report.html": b"<p>"})
+
+
+def forecasts(skill: float, *, first: int = 0, rows: int = 3000, coverage: float = 0.9) -> Forecasts:
+    """Tests of a price model that sees so much of what comes; two with the same rows meet the same truth."""
+    places = np.arange(first, first + rows)
+    signal, noise = (np.random.default_rng(seed).normal(size=20_000)[places] for seed in (1, 2))
+    label = 0.001 * (signal + 2.0 * noise)
+    forecast = 0.001 * skill * signal
+    covered = (places % 100 < 100 * coverage).astype(np.float64)
+    return Forecasts(
+        timestamp_ms=places.astype(np.int64) * 60_000,
+        key=np.full(rows, "binance:BTCUSDT"),
+        label=label,
+        forecast=forecast,
+        naive=np.zeros(rows),
+        lower=forecast - 0.003,
+        upper=forecast + 0.003,
+        covered=covered,
+        missing=np.zeros(rows),
+    )
