@@ -104,6 +104,20 @@ class Embedded:
             finally:
                 self._put_down_housework()
 
+    def finish(self) -> None:
+        """For runs that end of themselves: write everything, and do all housework that it brings.
+
+        A run that is told to end puts that down instead, and so does this one when it is told to meanwhile.
+        """
+        self._await_housework()
+        self._day = ""  # what came since this day's housework is looked at too
+        self.checkpoint()
+        self._await_housework()
+
+    def _await_housework(self) -> None:
+        while self._housework is not None and self._housework.is_alive():
+            self._housework.join(AGAIN_S)  # bit by bit: not everywhere does a signal wake a thread that joins
+
     def _put_down_housework(self) -> None:
         """Sealing and rolling may be left at any point, and the next start does them: nobody waits for a large day."""
         self._ending.set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -81,7 +82,12 @@ class IntoDirectory:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._embedded.__exit__(kind, error, trace)
+        if error is not None:
+            self._embedded.__exit__(kind, error, trace)
+            return
+        with ExitStack() as ending:
+            ending.push(self._embedded)
+            self._embedded.finish()
 
     def take(self, frame: Frame, flow: FlowSettings) -> None:  # noqa: ARG002 - the directory's own flow holds
         """Journal one frame, then carry it on; receive times are a feed's, so an import has none."""

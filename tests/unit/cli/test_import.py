@@ -144,12 +144,14 @@ def test_a_pair_that_can_not_be_is_refused_aloud(tmp_path: Path, capsys: pytest.
 
 
 def test_old_ticks_are_moved_to_day_files(tmp_path: Path, said: Any) -> None:
-    trades = [(at, START_MS + at * 500, 100.0 + at % 3, 1.0) for at in range(400)]
-    said(trade_file(tmp_path, trades), *MARKET, "--data-dir", "data")
+    for days in (1, 2):  # a directory that is there already takes it as a new one does
+        since_ms = START_MS + days * 86_400_000
+        trades = [(1000 * days + at, since_ms + at * 500, 100.0 + at % 3, 1.0) for at in range(400)]
+        said(trade_file(tmp_path, trades), *MARKET, "--data-dir", "data")
 
-    assert len([*(tmp_path / "data" / "ticks").rglob("*.parquet")]) == 1
-    with DuckStore(tmp_path / "data" / STORE_FILE, read_only=True) as store:
-        assert store.query("SELECT count(*) FROM ticks_features").rows == [(400,)]
+        assert len([*(tmp_path / "data" / "ticks").rglob("*.parquet")]) == days
+        with DuckStore(tmp_path / "data" / STORE_FILE, read_only=True) as store:
+            assert store.query("SELECT count(*) FROM ticks_features").rows == [(400 * days,)]
 
 
 def test_a_directory_that_is_in_use_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

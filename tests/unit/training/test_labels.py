@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.training.market import DIRECTION, PRICE, VOLATILITY, at, candles
@@ -106,6 +106,7 @@ def test_a_partial_candle_spoils_its_own_row_and_those_that_look_at_it() -> None
 
 
 @settings(max_examples=40, deadline=None)
+@example(moves=[0.0] * 8, missing=set(), task=DIRECTION)
 @given(
     moves=st.lists(st.floats(-0.01, 0.01), min_size=8, max_size=40),
     missing=st.sets(st.integers(1, 6), max_size=2),
@@ -125,13 +126,18 @@ def test_labels_are_those_of_a_plain_loop(moves: list[float], missing: set[int],
         whole = [one for one in future if one is not None]
         if len(whole) == count:
             moved = bars["close"][whole[-1]] / bars["close"][row]
+            if task.name == "direction" and moved == 1.0:
+                assert ZERO_RETURN == found.reasons[row]
+                assert math.isnan(found.values[row])
+                continue
             ranges = [math.log(bars["high"][one] / bars["low"][one]) ** 2 / (4 * math.log(2)) for one in whole]
+            assert OK == found.reasons[row]
             assert math.sqrt(sum(ranges)) == pytest.approx(found.realised[row])
             if task.name == "price":
                 assert math.log(moved) == pytest.approx(found.values[row], abs=1e-15)
             elif task.name == "volatility":
                 assert (found.realised[row] > 0.004) == found.values[row]
-            elif moved != 1.0:
+            else:
                 assert (moved > 1.0) == found.values[row]
         else:
             assert found.reasons[row] in (GAP_IN_HORIZON, NO_LABEL_YET)
