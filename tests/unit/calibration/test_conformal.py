@@ -13,7 +13,7 @@ from mapie.regression import SplitConformalRegressor
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
 
-from tickcast.calibration.conformal import Conformal, rank_quantile, signed_scores
+from tickcast.calibration.conformal import Conformal, rank, rank_quantile, signed_scores
 from tickcast.errors import BundleError, TrainingError
 
 F8 = NDArray[np.float64]
@@ -69,6 +69,13 @@ def test_no_smaller_score_is_as_high_as_enough_of_the_others(scores: list[int], 
     needed = level * (len(scores) + 1) - 1e-9
     assert quantile == np.inf or sum(score <= quantile for score in scores) >= needed
     assert sum(score < quantile for score in scores) < needed
+
+
+def test_the_rank_is_exact_where_the_product_of_floats_is_not() -> None:
+    cases = [(rows, percent) for rows in (9, 19, 99, 199, 999, 1999) for percent in range(1, 100)]
+
+    expected = [-(-(rows + 1) * percent // 100) for rows, percent in cases]
+    assert expected == [rank(rows, percent / 100) for rows, percent in cases]
 
 
 def test_the_coverage_on_average_is_what_was_promised() -> None:
