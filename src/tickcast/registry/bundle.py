@@ -19,7 +19,6 @@ import numpy as np
 
 from tickcast.config import FlowSettings
 from tickcast.errors import BundleError, TrainingError
-from tickcast.features.names import feature_names, feature_set
 from tickcast.registry import disk
 from tickcast.registry import manifest as manifests
 from tickcast.registry.manifest import CALIBRATION_FILE, EVALUATION_FILE, MANIFEST_FILE, Content, FileEntry, Manifest
@@ -165,6 +164,8 @@ def read_files(directory: Path, manifest: Manifest) -> dict[str, bytes]:
 
 def _fits(content: Content, flow: FlowSettings, where: str) -> None:
     """Whether rows of that flow are what the model learned from."""
+    from tickcast.features.names import feature_names, feature_set  # brings TA-Lib, which takes seconds
+
     known = feature_names(flow)
     if unknown := [name for name in content.names if name not in known]:
         what = f"needs {len(unknown)} features that the flow does not make ({', '.join(unknown[:3])})"

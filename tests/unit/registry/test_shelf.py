@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.unit.registry.making import content, parts
@@ -128,11 +130,14 @@ def test_a_task_that_is_none_is_refused(shelf: Shelf) -> None:
 WRITER = """
 import os, sys
 from pathlib import Path
-from tests.unit.registry.making import content, parts
+import msgspec
+from tickcast.registry.bundle import Parts
+from tickcast.registry.manifest import Content
 from tickcast.registry.shelf import Shelf
 
-shelf, made = Shelf(Path(sys.argv[1])), parts()
-halt = int(sys.argv[2])
+shelf, halt = Shelf(Path(sys.argv[1])), int(sys.argv[2])
+content = msgspec.json.decode(sys.stdin.readline(), type=Content)
+made = Parts({"linear.json": sys.stdin.readline().encode()}, {}, b"forecasts")
 true_sync, synced = os.fsync, []
 
 def sync(handle):
@@ -147,7 +152,7 @@ print("ready", flush=True)
 if not halt:
     sys.stdin.readline()
 for _ in range(1 if halt else 5):
-    print(shelf.add(content(), made).version, flush=True)
+    print(shelf.add(content, made).version, flush=True)
 """
 
 
@@ -157,12 +162,16 @@ def writer(root: Path, halt: int) -> subprocess.Popen[str]:
         [sys.executable, "-c", WRITER, str(root), str(halt)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3],
     )  # fmt: skip
+    assert started.stdin is not None
     assert started.stdout is not None
+    model = json.dumps(json.loads(parts().model["linear.json"]))
+    started.stdin.write(f"{msgspec.json.encode(content()).decode()}\n{model}\n")
+    started.stdin.flush()
     assert "ready\n" == started.stdout.readline()
     return started
 
 
-@pytest.mark.parametrize("halt", [1, 3, 5, 6])
+@pytest.mark.parametrize("halt", [1, 4, 5, 6, 7])
 def test_a_writer_that_is_killed_leaves_a_shelf_that_can_be_read_and_written(halt: int, shelf: Shelf) -> None:
     first = shelf.add(content(seed=1), parts()).version
     killed = writer(shelf.root, halt)
