@@ -235,6 +235,27 @@ def test_a_field_that_no_format_has_is_refused(tmp_path: Path) -> None:
         bundle.read(path.parent)
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"created_by": "me"', b'"created_by": "it"'),
+        (b'"created_ms": 5', b'"created_ms": 6'),
+        (b'"note": ""', b'"note": "good"'),
+        (b'"version": "v1-ridge"', b'"version": "v2-ridge"'),
+        (b'"seed": 3', b'"seed":  3'),
+        (b'"trials": 0', b'"trials": 0, "trials": 0'),
+    ],
+)
+def test_what_is_not_in_the_hash_is_under_the_seal(old: bytes, new: bytes, tmp_path: Path) -> None:
+    path = put(tmp_path) / MANIFEST_FILE
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(old, new))
+
+    assert old in whole
+    with pytest.raises(BundleError, match="was changed since it was written"):
+        bundle.read(path.parent)
+
+
 @pytest.mark.parametrize("model", [{}, {"linear.json": b"[]"}, {"linear.json": b"\x80\x04."}, {"linear.json": b"{}"}])
 def test_a_model_that_does_not_load_is_refused_whatever_its_seal_says(model: dict[str, bytes], tmp_path: Path) -> None:
     path = put(tmp_path, made=Parts(model))

@@ -224,6 +224,22 @@ def test_rollback_passes_over_what_can_not_be_served_and_says_so(shelf: Shelf) -
     assert audit.read(shelf.root).entries[-1].verdict
 
 
+def test_what_was_rolled_back_is_not_gone_back_to(shelf: Shelf) -> None:
+    one, _ = champions(shelf, 2)
+    rollback(shelf, "price", "worse")
+    promote(shelf, "price", add(shelf, 1.0, seed=9), force_reason="next")
+
+    assert one == rollback(shelf, "price", "worse too").version_to
+
+
+def test_a_crash_between_the_line_and_the_deed_does_not_lead_rollback_astray(shelf: Shelf) -> None:
+    one, two = champions(shelf, 2)
+    with shelf.writing():
+        shelf.record("promoted", "price", version_from=two, version_to="v3-ridge", reason="and then it died")
+
+    assert one == rollback(shelf, "price", "worse").version_to
+
+
 def test_rollback_needs_a_reason(shelf: Shelf) -> None:
     champions(shelf, 2)
 
