@@ -234,8 +234,9 @@ def test_what_was_rolled_back_is_not_gone_back_to(shelf: Shelf) -> None:
 
 def test_a_crash_between_the_line_and_the_deed_does_not_lead_rollback_astray(shelf: Shelf) -> None:
     one, two = champions(shelf, 2)
+    three = add(shelf, 1.0, seed=9)
     with shelf.writing():
-        shelf.record("promoted", "price", version_from=two, version_to="v3-ridge", reason="and then it died")
+        shelf.record("promoted", "price", version_from=two, version_to=three, reason="and then it died")
 
     assert one == rollback(shelf, "price", "worse").version_to
 
