@@ -22,6 +22,7 @@ RATES = (1, 2, 3, 5, 10, 15, 30, 60, 120, 240, 480, 1440)
 RANGES = (1, 5, 15, 60, 240, 1440)
 VOLUMES = ((1, 60), (5, 240), (60, 1440))
 BUY_SHARE = 5
+EWMA = 240
 """Over how many candles the columns of the memory look back; all but the first and the last are among RATES."""
 
 TRAILING = ("spike_threshold", "log_tod")
@@ -32,6 +33,7 @@ MEMORY = (
     *(f"log_range_{span}" for span in RANGES),
     *(f"volume_{short}_{long}" for short, long in VOLUMES),
     f"buy_share_{BUY_SHARE}",
+    f"log_ewma_{EWMA}",
 )
 """Of this candle and those before it."""
 
@@ -40,6 +42,7 @@ RELATIVE: dict[str, tuple[str, ...]] = {
     "log_threshold": ("log", "spike_threshold"),
     **{f"rel_rv_{span}": ("rate", f"log_rv_{span}", "spike_threshold") for span in _AGAINST_THRESHOLD},
     **{f"rel_range_{span}": ("rate", f"log_range_{span}", "spike_threshold") for span in _AGAINST_THRESHOLD},
+    "rel_ewma": ("rate", f"log_ewma_{EWMA}", "spike_threshold"),
     "close_place": ("place", "close", "low", "high"),
     **{f"{name}_rel": ("ratio", "close", name) for name in ("sma_7", "sma_21", "ema_12", "ema_26", "vwap")},
     **{f"{name}_rel": ("share", name, "close") for name in ("macd", "macd_signal", "macd_histogram", "atr_14")},

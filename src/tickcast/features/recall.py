@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tickcast.events import PARTIAL
-from tickcast.features.names import BUY_SHARE, RANGES, RATES, RETURNS, VOLUMES
+from tickcast.features.names import BUY_SHARE, EWMA, RANGES, RATES, RETURNS, VOLUMES
 from tickcast.features.ranked import quantile, swap
 from tickcast.features.volatility import RANGES_FROM_MS, RATE_FLOOR, range_variance, square_return
 from tickcast.kernels import inline, kernel
@@ -44,6 +44,8 @@ _HIGH_IN, _LOW_IN, _CLOSE_IN, _VOLUME_IN, _BUY_IN = 1, 2, 3, 4, 6
 _RANGES_AT = tuple(RATES.index(span) for span in RANGES)
 _VOLUMES_AT = tuple((RATES.index(short), RATES.index(long)) for short, long in VOLUMES)
 _MINUTE_MS = 60_000
+_FADING = 0.94
+"""RiskMetrics' lambda: what a squared return counts beside the one after it. After EWMA candles nothing is left of it."""
 _NAN = float("nan")
 
 
@@ -201,6 +203,21 @@ def _buy_share(book: Book, window: int) -> float:
 
 
 @kernel
+def _ewma(book: Book, window: int) -> float:
+    """The mean squared return, each candle counting a little less than the one after it."""
+    total, weights, weight, paired = 0.0, 0.0, 1.0, 0
+    at = window % SPAN
+    for _ in range(EWMA):
+        if book.marks[PAIRED, at] == 1:
+            total += weight * book.bars[SQUARE, at]
+            weights += weight
+            paired += 1
+        weight *= _FADING
+        at = at - 1 if at > 0 else SPAN - 1
+    return total / weights if 4 * paired >= 3 * EWMA else _NAN
+
+
+@kernel
 def _read(book: Book, window: int, means: Floats, out: Floats, row: int) -> None:
     """The columns of one row, in the order of `names.MEMORY`."""
     bars, marks, now, at = book.bars, book.marks, window % SPAN, 0
@@ -221,6 +238,7 @@ def _read(book: Book, window: int, means: Floats, out: Floats, row: int) -> None
         out[at, row] = math.log(few / many) if few > 0.0 and many > 0.0 else _NAN
         at += 1
     out[at, row] = _buy_share(book, window)
+    out[at + 1, row] = _log_rate(_ewma(book, window))
 
 
 @kernel

@@ -92,6 +92,11 @@ class Plain:
         if kind in ("log_rv", "log_range"):
             of = self._square if kind == "log_rv" else self._range
             return float(np.log(np.sqrt(self._mean([of(one) for one in last])) + 1e-5))
+        if kind == "log_ewma":
+            squares = np.array([self._square(one) for one in last])
+            weights = np.where(np.isnan(squares), 0.0, 0.94 ** np.arange(int(rest))[::-1])
+            known = np.count_nonzero(weights) >= 0.75 * len(squares)
+            return float(np.log(np.sqrt(np.nansum(weights * squares) / weights.sum()) + 1e-5)) if known else np.nan
         bought = [self._value("buy_volume", one) for one in last]
         volume = self._mean([self._value("volume", one) for one in last])
         if kind == "buy_share":

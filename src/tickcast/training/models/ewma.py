@@ -9,7 +9,7 @@ from tickcast.training.contract import Dataset, Fitted, TaskName
 from tickcast.training.models.base import LinearKind, merged
 from tickcast.training.models.scored import first_known, fit_column
 
-COLUMNS = ("rel_ewma", "log_ewma")
+COLUMNS = ("rel_ewma", "log_ewma_240")
 
 
 class Ewma(LinearKind):
