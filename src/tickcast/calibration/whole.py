@@ -33,7 +33,7 @@ class Corrected(NamedTuple):
 
 
 class Banded(NamedTuple):
-    """For returns: `forecast -+ threshold * scale`, the threshold adapted live from where the validation rows left it."""
+    """For returns: `forecast -+ threshold * scale`; the threshold adapts live from where validation left it."""
 
     scale: Scale
     rule: Adaptive

@@ -1,4 +1,4 @@
-"""What an evaluation says: every score beside its baselines on the same rows; one JSON, and the HTML is drawn from it."""
+"""What an evaluation says: every score beside its baselines on the same rows; the JSON and the HTML are made of it."""
 
 from __future__ import annotations
 

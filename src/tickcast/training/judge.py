@@ -71,5 +71,6 @@ def forecasts_of(calibration: Calibration, rows: Dataset, raw: F8) -> tuple[F8, 
 
 def joined(parts: list[Forecasts]) -> Forecasts:
     """The forecasts of one model over several folds."""
-    arrays = [np.concatenate([getattr(part, name) for part in parts]) for name in Forecasts._fields[1:-1]]
-    return Forecasts(parts[0].model, *arrays, parts[-1].threshold)
+    named = ("rows", "fold", "forecast", "raw", "lower", "upper")
+    arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in named}
+    return Forecasts(model=parts[0].model, threshold=parts[-1].threshold, **arrays)
