@@ -45,7 +45,7 @@ _RANGES_AT = tuple(RATES.index(span) for span in RANGES)
 _VOLUMES_AT = tuple((RATES.index(short), RATES.index(long)) for short, long in VOLUMES)
 _MINUTE_MS = 60_000
 _FADING = 0.94
-"""RiskMetrics' lambda: what a squared return counts beside the one after it; after EWMA candles it is next to nothing."""
+"""RiskMetrics' lambda: what a squared return counts beside the one after it; after EWMA candles it is nothing."""
 _NAN = float("nan")
 
 

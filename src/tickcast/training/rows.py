@@ -6,14 +6,13 @@ files ─→ stages, in memory ─→ gathered ─→ of one candle length: cand
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from tickcast.errors import TrainingError
 from tickcast.events import CANDLES, FEATURES, Columns, Frame
-from tickcast.store.contract import Store
 from tickcast.store.resolve import join, resolve
 
 Key = tuple[str, str]
@@ -35,8 +34,20 @@ class Rows(NamedTuple):
         return f"{self.exchange}:{self.pair}"
 
 
+class Tables(Protocol):
+    """What keeps rows: a store, or a process that answers for one."""
+
+    def keys(self, kind: str) -> list[Key]:
+        """(exchange, pair) of every key that has rows of a kind."""
+        ...
+
+    def rows(self, kind: str, *, exchange: str, pair: str) -> Iterator[Columns]:
+        """The rows of a key in the order of their ids."""
+        ...
+
+
 def from_store(
-    store: Store, *, keys: Sequence[Key] = (), candle_seconds: int = 0, since_ms: int | None = None
+    store: Tables, *, keys: Sequence[Key] = (), candle_seconds: int = 0, since_ms: int | None = None
 ) -> list[Rows]:
     """Rows of some keys of a store (all that have features, where none is named); 0: the one length that it holds.
 

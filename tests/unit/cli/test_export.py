@@ -13,7 +13,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.unit.runners import kit
-from tickcast.cli import export
 from tickcast.cli.main import main
 from tickcast.events import CANDLES, FEATURES, INDICATORS, TICKS, Frame
 from tickcast.journal.lock import DataDirLock
@@ -59,7 +58,7 @@ def running(root: Path) -> Iterator[None]:
 @pytest.fixture(params=[stopped, running])
 def data_dir(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(export, "PAGE_ROWS", 2)
+    monkeypatch.setattr(stored, "PAGE_ROWS", 2)
     root = tmp_path / "data"
     root.mkdir()
     with request.param(root):
