@@ -16,6 +16,7 @@ from tests.unit.runners import kit
 from tickcast.cli.main import main
 from tickcast.events import CANDLES, FEATURES, INDICATORS, TICKS, Frame
 from tickcast.journal.lock import DataDirLock
+from tickcast.runners import stored
 from tickcast.runners.datadir import STORE_FILE
 from tickcast.sources.files.reader import read_file
 from tickcast.store.duckdb import DuckStore
