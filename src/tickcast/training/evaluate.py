@@ -183,14 +183,14 @@ def _against(
     horizon = horizon_ms(dataset.task, dataset.candle_seconds) // (dataset.candle_seconds * 1000)
     naive = [said for one, said in zip(candidates, forecasts, strict=True) if one.kind.baseline]
     found = []
-    for said in forecasts:
+    for one, said in zip(candidates, forecasts, strict=True):
         for base in naive:
             if base.model == said.model:
                 continue
             for place, key in enumerate(("", *(dataset.keys if len(dataset.keys) > 1 else ()))):
                 rows = (dataset.key[said.rows] == place - 1) if key else np.ones(len(said.rows), dtype=bool)
                 if rows.any():
-                    found += _one_against(dataset, said, base, key, rows, horizon, seed)
+                    found += _one_against(dataset, said, base, key, rows, (horizon, seed, not one.kind.baseline))
     return found
 
 
@@ -200,16 +200,17 @@ def _one_against(
     base: Forecasts,
     key: str,
     rows: NDArray[np.bool_],
-    horizon: int,
-    seed: int,
+    how: tuple[int, int, bool],
 ) -> list[Against]:
+    """The losses' difference, and that of PR-AUC where it is worth its time: for models, pair by pair."""
+    horizon, seed, ranked = how
     times = dataset.timestamp_ms[said.rows[rows]]
     ours, theirs = (by_time(times, losses(dataset, one)[rows]) for one in (said, base))
     gain = compare.bootstrap_gain(ours, theirs, seed=seed, horizon=horizon)
     test = compare.diebold_mariano(ours, theirs, horizon=horizon)
     measure = "squared error" if dataset.task.sort == "regression" else "log loss"
     found = [Against(said.model, base.model, measure, key, gain, test)]
-    if dataset.task.sort == "classification" and (key or len(dataset.keys) == 1):
+    if ranked and dataset.task.sort == "classification" and (key or len(dataset.keys) == 1):
         truth = dataset.labels[said.rows[rows]]
         more = compare.bootstrap_pr_auc(truth, said.forecast[rows], base.forecast[rows], seed=seed, horizon=horizon)
         found.append(Against(said.model, base.model, "PR-AUC", key, more, None))
