@@ -145,7 +145,7 @@ def _lightgbm(train: Dataset, valid: Dataset, seed: int) -> Callable[[Any, dict[
     scale = scale_of(train)
     told = parameters(train.task, {}, seed)
     rows = lightgbm.Dataset(train.features, target_of(train, scale), params=told, free_raw_data=True).construct()
-    held = rows.create_valid(valid.features, target_of(valid, scale)).construct()
+    held = rows.create_valid(valid.features, target_of(valid, scale), params=told).construct()
 
     def measure(trial: optuna.Trial, params: Mapping[str, Any]) -> float:
         import optuna as opt

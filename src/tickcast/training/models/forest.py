@@ -20,9 +20,10 @@ from tickcast.kernels import kernel
 from tickcast.training.contract import F8, Dataset, Task, TaskName, Trial
 from tickcast.training.models.base import merged
 from tickcast.training.models.files import need, number, read_json, write_json
-from tickcast.training.models.lgbm import SCALE_FILE, THREADS, scale_of, target_of
+from tickcast.training.models.lgbm import SCALE_FILE, scale_of, target_of
 
 FILE = "forest.npy"
+WORKERS = 2
 NODE = np.dtype([("feature", "<i4"), ("left", "<i4"), ("right", "<i4"), ("threshold", "<f8"), ("value", "<f8")])
 """A leaf has feature -1; a root of a tree is a node that no other names. Children stand behind their parents."""
 _FIELDS = ("feature", "left", "right", "threshold", "value")
@@ -101,7 +102,7 @@ class Forest:
         scale = scale_of(train)
         grower = RandomForestRegressor if train.task.sort == "regression" else RandomForestClassifier
         known = np.clip(np.nan_to_num(train.features, nan=0.0), -LIMIT, LIMIT)
-        forest = grower(**given, random_state=seed, n_jobs=THREADS).fit(known, target_of(train, scale))
+        forest = grower(**given, random_state=seed, n_jobs=WORKERS).fit(known, target_of(train, scale))
         return Trees(_nodes_of(forest), scale, train.names)
 
     def space(self, trial: Trial) -> dict[str, Any]:

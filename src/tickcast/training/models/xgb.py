@@ -28,6 +28,7 @@ DEFAULTS: dict[str, Any] = {
 }
 FIXED: dict[str, Any] = {
     "tree_method": "hist",
+    "max_bin": 64,
     "grow_policy": "lossguide",
     "max_depth": 0,
     "colsample_bytree": 0.5,
