@@ -144,6 +144,15 @@ def train(
     return Trained(manifest, shelf.path(manifest.task, manifest.version), evaluation, [])
 
 
+def tracked(made: Trained, settings: Settings) -> list[str]:
+    """Log a bundle to MLflow; answers what came of it. A MLflow that is down costs a sentence, never the model."""
+    from tickcast.registry.tracking import RunRecord, told_of, tracker_for
+
+    dataset = (made.path / "dataset.json").read_bytes()
+    came = tracker_for(settings).track(RunRecord(manifest=made.manifest, directory=made.path, dataset=dataset))
+    return [told_of(came, made.manifest)]
+
+
 def _can(one: Kind, dataset: Dataset) -> bool:
     """Whether the dataset has what a baseline needs; HAR can not judge where there are no lags."""
     return all(name in dataset.names for name in one.needs)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import xgboost
 
 FILE = "xgboost.ubj"
+BINS = 64
 DEFAULTS: dict[str, Any] = {
     "max_leaves": 20,
     "learning_rate": 0.03,
@@ -28,7 +29,7 @@ DEFAULTS: dict[str, Any] = {
 }
 FIXED: dict[str, Any] = {
     "tree_method": "hist",
-    "max_bin": 64,
+    "max_bin": BINS,
     "grow_policy": "lossguide",
     "max_depth": 0,
     "colsample_bytree": 0.5,
@@ -81,10 +82,14 @@ class XGBoost:
         told["objective"] = "binary:logistic" if train.task.sort == "classification" else "reg:squarederror"
         told["eval_metric"] = "logloss" if train.task.sort == "classification" else "rmse"
         names = list(train.names)
-        rows = xgboost.QuantileDMatrix(train.features, target_of(train, scale), feature_names=names, nthread=THREADS)
+        rows = xgboost.QuantileDMatrix(
+            train.features, target_of(train, scale), feature_names=names, nthread=THREADS, max_bin=BINS
+        )
         more: dict[str, Any] = {}
         if len(valid):
-            held = xgboost.QuantileDMatrix(valid.features, target_of(valid, scale), feature_names=names, ref=rows)
+            held = xgboost.QuantileDMatrix(
+                valid.features, target_of(valid, scale), feature_names=names, ref=rows, max_bin=BINS
+            )
             more = {"evals": [(held, "valid")], "early_stopping_rounds": STOP_AFTER, "verbose_eval": False}
         booster = xgboost.train(told, rows, given["n_estimators"], **more)
         if len(valid):
