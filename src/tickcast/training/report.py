@@ -74,7 +74,10 @@ _ABOUT_GAINS = (
 
 def _about_scores(evaluation: Evaluation) -> str:
     if evaluation.task.sort == "regression":
-        return "Best marked. Skill: the share of no change's loss that is saved, zero is none. bps: hundredths of a percent."
+        return (
+            "Best marked. Skill: the share of no change's loss that is saved, zero is none. bps: hundredths of a "
+            "percent."
+        )
     return (
         "Best marked. A coin has a PR-AUC of the prevalence. Brier skill: against saying the prevalence in every row. "
         "F1, precision and recall: at the threshold that was chosen on validation rows."
