@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from tickcast.cli.common import print_json, say
-from tickcast.cli.learning import add_rows, asked_of, bar, told, written
+from tickcast.cli.learning import add_rows, asked_of, bar, told, width, written
 
 EPILOG = """examples:
   tickcast evaluate --task volatility --data-dir tickcast-data
@@ -57,6 +58,6 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"files": files, "evaluation": evaluation})
         return 0
-    report.print_text(evaluation)
+    print(report.text_of(evaluation, width=width(), colour=sys.stdout.isatty()))
     say(f"the report is {files['report.html']}")
     return 0

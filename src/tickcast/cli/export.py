@@ -152,17 +152,9 @@ def _files(out: Path, kinds: list[str], form: str) -> dict[str, Path]:
 
 
 def _moment(flag: str, text: str | None, otherwise: int) -> int:
-    if text is None:
-        return otherwise
-    import pyarrow as pa
+    from tickcast.sources.files.numbers import moment_ms
 
-    from tickcast.errors import DataError
-    from tickcast.sources.files.numbers import times_us
-
-    parsed = times_us(pa.array([text]))
-    if parsed.unreadable[0] or parsed.missing[0]:
-        raise DataError(flag, f"was {text}", "give a date, an ISO time or milliseconds, for example 2024-08-01")
-    return int(parsed.values[0]) // 1000
+    return otherwise if text is None else moment_ms(flag, text)
 
 
 def _keys(source: Source, kinds: list[str], wanted: Wanted) -> dict[str, list[tuple[str, str]]]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tickcast.cli.common import add_json, add_settings, say, settings_of
 
@@ -103,8 +104,6 @@ def written(folder: Path, files: dict[str, bytes]) -> dict[str, str]:
     return {name: str(folder / name) for name in files}
 
 
-def plain(evaluation: Any) -> Any:
-    """As JSON has it."""
-    import msgspec
-
-    return msgspec.to_builtins(evaluation)
+def width() -> int:
+    """How many letters a line of the terminal holds."""
+    return min(shutil.get_terminal_size((100, 24)).columns, 140)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from tickcast.cli.common import print_json, say
-from tickcast.cli.learning import add_rows, asked_of, bar, told
+from tickcast.cli.learning import add_rows, asked_of, bar, told, width
 
 EPILOG = """examples:
   tickcast train --task volatility --data-dir tickcast-data
@@ -58,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
             }
         )
         return 0
-    report.print_text(made.evaluation)
+    print(report.text_of(made.evaluation, width=width(), colour=sys.stdout.isatty()))
     say(f"{made.manifest.task} {made.manifest.version} is in {place}; its report is {place / 'report.html'}")
     say(f"to serve it: tickcast models promote {made.manifest.task} {made.manifest.version}")
     return 0

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from tickcast.errors import DataError
 from tickcast.sources.files.result import TIME_UNITS
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -277,3 +278,15 @@ def _numpy(column: pa.Array) -> NDArray[Any]:
         column = column.fill_null(False if pa.types.is_boolean(column.type) else 0)
     values: NDArray[Any] = column.to_numpy(zero_copy_only=False)
     return values
+
+
+def moment_ms(flag: str, text: str) -> int:
+    """One moment that a person wrote: a date, an ISO time or milliseconds.
+
+    >>> moment_ms("--from", "1970-01-02")
+    86400000
+    """
+    parsed = times_us(pa.array([text]))
+    if parsed.unreadable[0] or parsed.missing[0]:
+        raise DataError(flag, f"was {text}", "give a date, an ISO time or milliseconds, for example 2024-08-01")
+    return int(parsed.values[0]) // 1000
