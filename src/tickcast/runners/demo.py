@@ -28,6 +28,8 @@ from tickcast.sources.venues.names import exchanges_of, plan_pairs
 MARKET_FILE = "demo.json"
 HISTORY_CANDLES = 520
 """Candles of history before the last midnight: the anchor of the indicators wants 512."""
+LEARN_MS = 26 * 3_600_000
+"""The least history with candles of a minute or longer: enough to learn from at any time of the day."""
 HISTORY_MAX_MS = 3 * DAY_MS
 ARCHIVE_HOURS_LEAST = 24.0
 """What the exchange keeps for holes; or the history of a start. With all of its market its memory would grow for days.
@@ -120,7 +122,10 @@ def market_of(settings: Settings, options: DemoOptions, now_ms: int) -> MarketSe
         return _same_market(path, settings, options)
     midnight_ms = now_ms - now_ms % DAY_MS
     span_ms = min(HISTORY_MAX_MS, HISTORY_CANDLES * max(settings.candle_seconds) * 1000)
-    start_ms = (midnight_ms - span_ms) // 60_000 * 60_000
+    start_ms = midnight_ms - span_ms
+    if max(settings.candle_seconds) >= 60:
+        start_ms = min(start_ms, now_ms - LEARN_MS)
+    start_ms = start_ms // 60_000 * 60_000
     pairs = pairs_named(_market_names(settings))
     return MarketSettings(seed=options.seed, start_ms=start_ms, signal=options.signal, pairs=pairs)
 
