@@ -15,13 +15,21 @@ from tickcast.training.page import Html
 from tickcast.training.plots import Line, chart
 from tickcast.training.worth import Worth
 
+
+def sharpe_text(worth: Worth) -> str:
+    """With its standard error."""
+    if worth.sharpe is None or worth.sharpe_error is None:
+        return UNKNOWN
+    return f"{worth.sharpe:.2f} ± {worth.sharpe_error:.2f}"
+
+
 _ROWS: tuple[tuple[str, Callable[[Worth], str]], ...] = (
     ("after costs", lambda w: gained(w.total_return)),
     ("the same orders without costs", lambda w: gained(w.free_return)),
     ("costs paid", lambda w: percent(w.costs)),
     ("bought and held", lambda w: gained(w.hold_return)),
     ("held, with the same mean exposure", lambda w: gained(w.matched_return)),
-    ("Sharpe ratio of a year", lambda w: sharpe_text(w)),
+    ("Sharpe ratio of a year", sharpe_text),
     ("deepest fall", lambda w: percent(w.max_drawdown)),
     ("trades", lambda w: f"{w.trades:,}"),
     ("of these with a gain", lambda w: UNKNOWN if w.hit_rate is None else percent(w.hit_rate)),
@@ -31,13 +39,6 @@ _ROWS: tuple[tuple[str, Callable[[Worth], str]], ...] = (
     ("closed by a gap in the data", lambda w: f"{w.gap_closes:,}"),
     ("orders that a gap swallowed", lambda w: f"{w.unfilled:,}"),
 )
-
-
-def sharpe_text(worth: Worth) -> str:
-    """With its standard error."""
-    if worth.sharpe is None or worth.sharpe_error is None:
-        return UNKNOWN
-    return f"{worth.sharpe:.2f} ± {worth.sharpe_error:.2f}"
 
 
 def backtest_words(tested: Backtest) -> list[str]:
@@ -51,12 +52,12 @@ def backtest_words(tested: Backtest) -> list[str]:
     if not worth.trades:
         return [
             *made,
-            f"No forecast was beyond {_bar(tested)}, so nothing was traded: it earned nothing and paid nothing.",
+            f"No forecast was beyond {_bar(tested)}, so nothing was traded, earned or paid.",
         ]
     kind = "made" if worth.total_return > 0 else "lost"
     made.append(
-        f"It {kind} {percent(abs(worth.total_return))} after costs with {worth.trades:,} trades; without costs the same "
-        f"orders give {gained(worth.free_return)}. Holding with the same mean exposure gives "
+        f"It {kind} {percent(abs(worth.total_return))} after costs with {worth.trades:,} trades; without costs the "
+        f"same orders give {gained(worth.free_return)}. Holding with the same mean exposure gives "
         f"{gained(worth.matched_return)}, holding throughout {gained(worth.hold_return)}."
     )
     if worth.sharpe is not None and worth.sharpe_error is not None:
@@ -120,8 +121,8 @@ def backtest_html_of(tested: Backtest) -> bytes:
 
 
 _ABOUT = (
-    "Past prices, filled at closes, by orders that move no price: what real trading gives is less. The standard error of "
-    "the Sharpe ratio is that of Lo (2002), for returns that are neither normal nor independent."
+    "Past prices, filled at closes, by orders that move no price: what real trading gives is less. The standard error "
+    "of the Sharpe ratio is that of Lo (2002), for returns that are neither normal nor independent."
 )
 
 

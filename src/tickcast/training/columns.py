@@ -24,10 +24,10 @@ class Column(NamedTuple):
 def three(value: float) -> str:
     """Three digits behind the point.
 
-    >>> three(0.12345)
-    '0.123'
+    >>> three(0.12345), three(-0.0001)
+    ('0.123', '0.000')
     """
-    return f"{value:.3f}"
+    return f"{round(value, 3) + 0.0:.3f}"
 
 
 def percent(value: float) -> str:

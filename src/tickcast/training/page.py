@@ -19,14 +19,17 @@ h3{font-size:1rem;margin:1.2em 0 .3em}p{margin:.5em 0;max-width:75ch}
 .soft,figcaption{color:var(--soft);font-size:.875rem}
 ul.words{padding-left:1.2em;max-width:75ch}ul.words li{margin:.35em 0}ul.words li:first-child{color:var(--soft)}
 .wide{overflow-x:auto;margin:.6em 0}table{border-collapse:collapse;font-size:.875rem;font-variant-numeric:tabular-nums}
-th,td{padding:.35em .7em;text-align:right;border-bottom:1px solid var(--rule);white-space:nowrap}
+th,td{padding:.35em .6em;text-align:right;border-bottom:1px solid var(--rule);white-space:nowrap}
 th{font-weight:600;color:var(--soft);vertical-align:bottom}th:first-child,td:first-child,.left{text-align:left}
-td:first-child{position:sticky;left:0;background:var(--paper)}td.best{font-weight:700;color:var(--good)}
+td:first-child{position:sticky;left:0;background:var(--paper)}tr td.best{font-weight:700;color:var(--good)}
 tr.naive td{color:var(--soft)}td.say{white-space:normal;min-width:22ch;text-align:left}
 code{font-size:.85em;overflow-wrap:anywhere}.tag{font-size:.75rem;color:var(--soft);margin-left:.4em}
 .plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr));gap:20px}
 .squares{display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:12px}
-figure{margin:0;background:var(--card);border-radius:8px;padding:12px}figure h3{margin:0 0 .3em}
+figure{margin:0;background:var(--card);border-radius:8px;padding:12px;max-width:560px}
+figure td:first-child{background:var(--card)}
+details{margin:.8em 0}summary{cursor:pointer;color:var(--soft);font-size:.9rem}
+figure h3{margin:0 0 .3em}
 svg{display:block}svg.plot,svg.square{width:100%;height:auto}svg.whisker{width:180px;height:20px}
 svg text{font-size:11px;fill:var(--soft)}svg text.small{font-size:10px}.end{text-anchor:end}.mid{text-anchor:middle}
 .grid{stroke:var(--rule);stroke-width:1}.level{stroke:var(--soft);stroke-width:1;stroke-dasharray:3 3}
@@ -75,17 +78,17 @@ class Cell(str):
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], tones: Sequence[str] = ()) -> Html:
     """A table in a box that scrolls where the page is narrower; `tones` are classes of the rows."""
-    made = ["<tr>" + "".join(f'<th scope="col">{inner(name)}</th>' for name in head) + "</tr>"]
+    made = [f"<tr>{''.join(_cell(name, 'th') for name in head)}</tr>"]
     for place, row in enumerate(rows):
         tone = f' class="{tones[place]}"' if tones and tones[place] else ""
         made.append(f"<tr{tone}>{''.join(_cell(cell) for cell in row)}</tr>")
     return Html(f'<div class="wide"><table>{"".join(made)}</table></div>')
 
 
-def _cell(text: str) -> str:
-    if isinstance(text, Cell):
-        return f'<td class="{text.tone}">{text}</td>' if text.tone else f"<td>{text}</td>"
-    return f"<td>{inner(text)}</td>"
+def _cell(text: str, tag: str = "td") -> str:
+    tone = text.tone if isinstance(text, Cell) else ""
+    told = text if isinstance(text, Cell) else inner(text)
+    return f'<{tag} class="{tone}">{told}</{tag}>' if tone else f"<{tag}>{told}</{tag}>"
 
 
 def section(title: str, *parts: str) -> Html:
@@ -114,6 +117,13 @@ def figure(title: str, drawn: str, caption: str = "") -> Html:
 def grid(figures: Sequence[str], tone: str = "plots") -> Html:
     """Figures side by side, as many as fit."""
     return Html(f'<div class="{tone}">{"".join(figures)}</div>' if figures else "")
+
+
+def folded(title: str, *parts: str) -> Html:
+    """What is there for those who ask, closed at first; no script is needed."""
+    if not any(parts):
+        return Html("")
+    return Html(f"<details><summary>{inner(title)}</summary>{''.join(inner(part) for part in parts)}</details>")
 
 
 def facts(pairs: Sequence[tuple[str, str]]) -> Html:

@@ -109,8 +109,9 @@ def _range(parts: Sequence[F8], *, pad: float = 0.04) -> tuple[float, float]:
     if not len(finite):
         return 0.0, 1.0
     low, high = float(finite.min()), float(finite.max())
-    room = (high - low) * pad or abs(high) * 0.1 or 1.0
-    return low - room, high + room
+    if low == high:
+        return low - (abs(low) * 0.1 or 1.0), high + (abs(high) * 0.1 or 1.0)
+    return low - (high - low) * pad, high + (high - low) * pad
 
 
 def _svg(body: Sequence[str], told: str, *, height: int = HEIGHT, width: int = WIDTH, tone: str = "plot") -> str:
@@ -175,7 +176,7 @@ def chart(
         body.append(f'<line class="level" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>')
     body += [_path(frame, line) for line in lines]
     named = [(band.name, band.colour, "area") for band in bands]
-    named += [(line.name, line.colour, "dash" if line.dashed else "line") for line in lines]
+    named += [(line.name, line.colour, "dash" if line.dashed else "line") for line in lines if line.name]
     return _svg(body, told) + legend(named)
 
 

@@ -98,29 +98,37 @@ def _scores(evaluation: Evaluation) -> Html:
     return page.table(["model", "rows", *(column.title for column in columns)], rows, tones)
 
 
-def _span(found: Sequence[tuple[Against, float, float, float]]) -> tuple[float, float]:
-    """From the lowest to the highest bound, zero always there."""
-    return min([0.0, *(low for _, low, _, _ in found)]), max([0.0, *(high for _, _, _, high in found)])
-
-
 def _gains(evaluation: Evaluation) -> Html:
+    """Models against the naive ones on all rows; single pairs, and the naive ones among themselves, for who asks."""
+    naive = {scores.model for scores in evaluation.scores if scores.baseline}
+    main = [one for one in evaluation.against if not one.key and one.model not in naive]
+    rest = [one for one in evaluation.against if one not in main]
+    if not main:
+        return _gain_tables(evaluation, rest)
+    more = page.folded("Single pairs, and the naive ones among themselves", _gain_tables(evaluation, rest))
+    return Html(_gain_tables(evaluation, main) + more)
+
+
+def _gain_tables(evaluation: Evaluation, against: Sequence[Against]) -> Html:
     """One table a measure: each row a comparison, drawn and in numbers."""
     made = []
     order = [scores.model for scores in ranked(evaluation)]
-    for measure in dict.fromkeys(one.measure for one in evaluation.against):
-        found = [one for one in evaluation.against if one.measure == measure]
+    for measure in dict.fromkeys(one.measure for one in against):
+        found = [one for one in against if one.measure == measure]
         found.sort(
             key=lambda one: (one.key, one.baseline, order.index(one.model) if one.model in order else len(order))
         )
-        drawn = []
-        for one in found:
-            if one.gain.gain is not None and one.gain.low is not None and one.gain.high is not None:
-                shares = [share_of(evaluation, one, value) for value in (one.gain.low, one.gain.gain, one.gain.high)]
-                drawn.append((one, *shares))
-        span = _span(drawn)  # type: ignore[arg-type]
+        bounds = [
+            share_of(evaluation, one, value)
+            for one in found
+            for value in (one.gain.low, one.gain.high)
+            if value is not None
+        ]
+        span = min([0.0, *bounds]), max([0.0, *bounds])
         keyed = any(one.key for one in found)
         rows = [_gain_row(evaluation, one, span, keyed) for one in found]
-        head = ["model", "against", *(["pair"] if keyed else []), "", "gain", "bounds", "p", "verdict"]
+        pair = [Cell("pair", "left")] if keyed else []
+        head = ["model", Cell("against", "left"), *pair, "", "gain", "bounds", "p", Cell("verdict", "left")]
         made.append(f"<h3>{page.inner(measure)}</h3>{page.table(head, rows)}")
     return Html("".join(made))
 

@@ -111,9 +111,18 @@ def _verdicts(evaluation: Evaluation) -> list[str]:
     measure = found[0].measure
     if not named["beat"]:
         rest = [f"{' and '.join(models)} {how} it" for how, models in named.items() if models]
-        return [f"No model beat {naive} in {measure}: {'; '.join(rest)}. There is no skill to speak of."]
+        return [f"No model beat {naive} in {measure}: {'; '.join(rest)}. {_otherwise(evaluation, naive, baselines)}"]
     rest = [f"{', '.join(models)} {how} it" for how, models in named.items() if models and how != "beat"]
     return [f"Beat {naive} in {measure}: {', '.join(named['beat'])}{''.join(f'; {one}' for one in rest)}."]
+
+
+def _otherwise(evaluation: Evaluation, naive: str, baselines: set[str]) -> str:
+    """Whether another measure tells another story."""
+    others = [one for one in evaluation.against if one.baseline == naive and one.model not in baselines]
+    sure = sorted({f"{one.model} in {one.measure}" for one in others if verdict(one) == "beat"})
+    if not sure:
+        return "There is no skill to speak of."
+    return f"Only in other measures or for single pairs is there a gain: {', '.join(sure)}."
 
 
 def _ranking(evaluation: Evaluation, order: list[ModelScores]) -> list[str]:
