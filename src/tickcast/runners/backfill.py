@@ -14,16 +14,15 @@ from tickcast.clock import Clock
 from tickcast.config import Settings
 from tickcast.errors import Stopped
 from tickcast.runners.embedded import Embedded
+from tickcast.runners.lacking import fetched_spans
 from tickcast.runners.origins import Origins
 from tickcast.runners.stopping import Stopping
 from tickcast.sources.history.feed import BackfillFeed, Progress, Wanted
 from tickcast.sources.history.rest import PATIENT
 from tickcast.store.duckdb import DuckStore
-from tickcast.store.schema import quoted
 
 POLL_S = 0.1
 Advance = Callable[[list[tuple[str, Progress]]], None]
-SPANS_MAX = 1_000_000
 NOTES_MAX = 1000
 """The summary names the last so many."""
 
@@ -129,16 +128,3 @@ def _end_if(stopping: Stopping) -> None:
     """Half a range is no success, whatever was kept of it."""
     if stopping.asked:
         raise Stopped
-
-
-def fetched_spans(store: DuckStore, exchange: str, pair: str, seconds: int) -> list[tuple[int, int]]:
-    """From when to when the store has all of a pair's trades (0) or candles from history, joined where they meet."""
-    key = f"exchange = {quoted(exchange)} AND pair = {quoted(pair)} AND candle_seconds = {int(seconds)}"
-    found = store.query(f"SELECT from_ms, to_ms FROM fetched WHERE {key} ORDER BY 1, 2", limit=SPANS_MAX)
-    spans: list[tuple[int, int]] = []
-    for since, until in found.rows:
-        if spans and since <= spans[-1][1]:
-            spans[-1] = (spans[-1][0], max(spans[-1][1], until))
-        else:
-            spans.append((since, until))
-    return spans

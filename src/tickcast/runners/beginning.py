@@ -38,7 +38,12 @@ class Beginning(NamedTuple):
     """What to fetch of a pair that was never seen."""
 
     candles: tuple[CandlesSpan, ...]
+    """What is fetched as candles; empty: trades tell all of it."""
     trades_from_ms: int
+    wanted: tuple[CandlesSpan, ...]
+    """The candles that there should be, whichever way they come."""
+    recent_ms: int
+    """Where the trades begin that are wanted as trades."""
 
 
 def beginning(
@@ -59,10 +64,12 @@ def beginning(
     recent_ms = min(_floor(now_ms - TRADES_MS, step) for step in steps)
     spans = tuple(CandlesSpan(step // 1000, since[step], _floor(recent_ms, step)) for step in steps)
     if what == "candles" and all(_is_kept(exchange, span, now_ms) for span in spans):
-        return Beginning(spans, recent_ms)
+        return Beginning(spans, recent_ms, spans, recent_ms)
     longest_ms = round(max(days, TRADES_DAYS_MAX) * DAY_MS)
     earliest_ms = max(min(since.values()), now_ms - longest_ms)
-    return Beginning((), min(recent_ms, _floor(earliest_ms, max(steps))))
+    from_ms = min(recent_ms, _floor(earliest_ms, max(steps)))
+    wanted = tuple(span._replace(from_ms=max(span.from_ms, from_ms)) for span in spans)
+    return Beginning((), from_ms, wanted, recent_ms)
 
 
 def _floor(time_ms: int, step_ms: int) -> int:

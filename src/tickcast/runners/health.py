@@ -17,7 +17,8 @@ import msgspec
 from tickcast.clock import NS_PER_MS, Clock
 from tickcast.runners.embedded import Embedded
 from tickcast.runners.metrics import metrics
-from tickcast.runners.status import DiskSeen, Shown, current, data_age_ms, offset_of, pairs_read
+from tickcast.runners.status import DiskSeen, FetchSeen, Shown, current, data_age_ms, offset_of, pairs_read
+from tickcast.sources.history.budget import HostUse
 from tickcast.sources.live.contract import LiveStatus, PairStatus
 
 LIVE = "live"
@@ -74,6 +75,10 @@ class Watch:
         self.history_share: float | None = None
         self.live: Callable[[], LiveStatus] | None = None
         """Asked at every look, once there are sockets."""
+        self.fetching: Callable[[], tuple[FetchSeen, ...]] = tuple
+        self.hosts: Callable[[], tuple[HostUse, ...]] = tuple
+        self.requests: Callable[[], dict[str, int]] = dict
+        """These are asked at every look too, once there is history to fetch."""
         self.pairs: tuple[tuple[str, str], ...] = ()
         """The pairs that are read, by exchange, where the sockets do not know them all (ccxt)."""
         self.notes: deque[str] = deque(maxlen=NOTES_KEPT)
@@ -113,6 +118,9 @@ class Watch:
             uptime_s=now_s - self._began_s,
             speed=self.speed,
             history_share=self.history_share,
+            fetching=self.fetching(),
+            hosts=self.hosts(),
+            requests=self.requests(),
             wait_ms=min(flow.candle_seconds) * 1000 + flow.grace_ms,
             market_ms=max((state.last_recv_ns for state in pipeline.framers.values()), default=0) // NS_PER_MS,
             messages=self.messages,

@@ -12,6 +12,7 @@ import numpy as np
 from tickcast.clock import Clock
 from tickcast.events import QUALITY, Frame
 from tickcast.runners.pipeline import Outputs
+from tickcast.sources.history.budget import HostUse
 from tickcast.sources.live.contract import ConnectionStatus, LiveStatus
 
 RATE_SPAN_S = 5.0
@@ -55,6 +56,24 @@ class DiskSeen(msgspec.Struct, frozen=True):
     """Since the last checkpoint."""
 
 
+class FetchSeen(msgspec.Struct, frozen=True):
+    """History of one pair that is not all there yet."""
+
+    exchange: str
+    pair: str
+    state: str
+    """`asking`, `waiting` (for its turn) or `again` (it could not be had, and is asked again)."""
+    share: float
+    """How much of it is there."""
+    rows: int = 0
+    live: bool = False
+    """The pair is live beside it."""
+    again_s: float = 0.0
+    """Until it is asked again."""
+    why: str = ""
+    """Why it could not be had the last time."""
+
+
 class Shown(msgspec.Struct, frozen=True):
     """All of it at one moment, between two pumps: the terminal, /health, /ready and /metrics read nothing else."""
 
@@ -73,6 +92,12 @@ class Shown(msgspec.Struct, frozen=True):
     """Market seconds a second."""
     history_share: float | None = None
     """How much of the history that the start wants is there; None: it wants none."""
+    fetching: tuple[FetchSeen, ...] = ()
+    """What of history is not there yet, those first that wait for it to go live."""
+    hosts: tuple[HostUse, ...] = ()
+    """How much of each host's budget for requests is used."""
+    requests: dict[str, int] = {}
+    """Requests for history by host and outcome."""
     wait_ms: int = 0
     """How far a quiet pair's time may stand behind: until a candle's end is reached and its grace is over."""
     market_ms: int = 0

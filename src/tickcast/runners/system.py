@@ -17,12 +17,12 @@ from tickcast.config import Settings
 from tickcast.errors import Stopped, StoreError
 from tickcast.runners.collecting import collected_rarely
 from tickcast.runners.embedded import Embedded
+from tickcast.runners.fetching import Fetching
 from tickcast.runners.health import LIVE, Watch
 from tickcast.runners.origins import Origins
 from tickcast.runners.status import LagSeen, Shown
 from tickcast.runners.stopping import Stopping
 from tickcast.sources.contract import Feed
-from tickcast.sources.history.feed import BackfillFeed
 from tickcast.sources.live.contract import LiveStatus
 from tickcast.sources.venues.names import plan_pairs
 from tickcast.store.contract import KINDS
@@ -81,6 +81,8 @@ class System:
         self.live_since_s: float | None = None
         self.live = LiveStatus()
         """How the live feed stood when it ended."""
+        self._sockets: LiveFeed | None = None
+        self._streams: list[Feed] = []
         self._stopping = Stopping()
         self._on_tick: Callable[[System], None] = lambda system: None
 
@@ -110,15 +112,12 @@ class System:
                     self.recovered = embedded.recover(lambda count: self._recovering())
                     origins = self._connect(held)
                     if origins is not None and not self._stopping.asked:
-                        self._catch_up_and_live(origins)
+                        plan = origins.plan.items()
+                        self.watch.pairs = tuple((name, pair) for name, pairs in plan for pair in pairs)
+                        self._run_until_stopped(origins)
                     embedded.checkpoint()
                     self._enter("ended")
                     return self._summary()
-
-    def _catch_up_and_live(self, origins: Origins) -> None:
-        self.watch.pairs = tuple((name, pair) for name, pairs in origins.plan.items() for pair in pairs)
-        self._fetch_history(origins)
-        self._run_live(origins)
 
     def _check(self, held: ExitStack) -> None:
         """Whatever can be refused is refused now: nothing is made yet, not even the data directory."""
@@ -168,60 +167,66 @@ class System:
                 raise
             return server(port=0)
 
-    def _pump(self, feeds: Sequence[Feed]) -> None:
-        self.watch.messages += self.embedded.pump(feeds, POLL_S)
-        self.watch.notes += self.embedded.notes()
-        self.watch.tick()
-        self._on_tick(self)
-
-    def _fetch_history(self, origins: Origins) -> None:
-        """Fetch what was missed; what can not be had is said, stays marked, and is tried again while live."""
-        stages = origins.histories(self.embedded.pipeline)
-        if not stages:
-            return
-        self.watch.history_share = 0.0
-        self._enter("history")
-        for number, feeds in enumerate(stages):
-            try:
-                while not self._stopping.asked and not all(feed.ended for feed in feeds):
-                    self._pump([feed for feed in feeds if not feed.ended])
-                    self.watch.history_share = (number + _share(feeds)) / len(stages)
-                for feed in feeds:
-                    self.watch.notes += [*feed.notes(), *map(str, feed.errors)]
-            finally:
-                for feed in feeds:
-                    feed.close()
-        self.watch.history_share = 1.0
-
-    def _run_live(self, origins: Origins) -> None:
-        """The sockets, until it is stopped or its time is over."""
-        if self._stopping.asked:
-            return
-        live, others = origins.live(self.embedded.pipeline), origins.others()
-        feeds: list[Feed] = [*([] if live is None else [live]), *others]
-        if live is not None:
-            self.watch.live = live.status
-        self.live_since_s = self.clock.monotonic_s()
-        self._enter(LIVE)
+    def _run_until_stopped(self, origins: Origins) -> None:
+        """Each pair fetches what it missed, then goes live; the others do not wait for it."""
+        fetching, others = Fetching(origins, self.embedded), origins.others()
+        watch, self._streams = self.watch, list[Feed](others)
+        watch.fetching, watch.hosts, watch.requests = fetching.seen, origins.hosts, origins.requests
+        watch.history_share = fetching.share
+        if fetching.share is not None:
+            self._enter("history")
         try:
             with collected_rarely():
-                self._pump_live(feeds, live)
+                while not self._is_over(fetching):
+                    self._turn(origins, fetching)
         finally:
-            self.live = self.watch.look().live or LiveStatus()
-            self.watch.live = None
-            for feed in feeds:
+            self.live = watch.look().live or LiveStatus()
+            watch.live, watch.fetching = None, tuple
+            fetching.close()
+            for feed in self._streams:
                 feed.close()
-        for feed in feeds:  # what waited for a hole, or came while it was told to end
+        for feed in self._streams:  # what waited for a hole, or came while it was told to end
             while rest := feed.poll(0.0):
-                self.watch.messages += self.embedded.accept(rest)
+                watch.messages += self.embedded.accept(rest)
 
-    def _pump_live(self, feeds: Sequence[Feed], live: LiveFeed | None) -> None:
-        while not self._stopping.asked and not all(feed.ended for feed in feeds):
-            self._pump(feeds)
-            if live is not None:
-                self.watch.notes += live.notes()
-            if self.options.seconds is not None and self.live_s() >= self.options.seconds:
-                break
+    def _turn(self, origins: Origins, fetching: Fetching) -> None:
+        """Go live with what is ready, ask all feeds once, and go on with what is through."""
+        for exchange, pairs in fetching.ready():
+            self._stream(origins).add(origins.market(exchange, pairs, self.embedded.pipeline))
+        if self.live_since_s is None and not fetching.starting:
+            self.live_since_s = self.clock.monotonic_s()
+            self._enter(LIVE)
+        self._pump(self._streams, fetching.feeds())
+        fetching.advance()
+        self.watch.history_share = fetching.share
+        self.watch.notes += [*fetching.notes(), *origins.notes(), *self._stream_notes()]
+
+    def _pump(self, streams: Sequence[Feed], pasts: Sequence[Feed]) -> None:
+        """What is live is waited for; history works meanwhile, on the same loop, and is taken as it comes."""
+        watch, embedded = self.watch, self.embedded
+        watch.messages += embedded.pump(streams or pasts, POLL_S)
+        for feed in pasts if streams else ():
+            watch.messages += embedded.accept(feed.poll(0.0))
+        watch.notes += embedded.notes()
+        watch.tick()
+        self._on_tick(self)
+
+    def _stream(self, origins: Origins) -> LiveFeed:
+        """The feed of all sockets, from when there is a pair for it."""
+        if self._sockets is None:
+            self._sockets = origins.live()
+            self._streams.insert(0, self._sockets)
+            self.watch.live = self._sockets.status
+        return self._sockets
+
+    def _stream_notes(self) -> list[str]:
+        return [] if self._sockets is None else self._sockets.notes()
+
+    def _is_over(self, fetching: Fetching) -> bool:
+        seconds = self.options.seconds
+        timed_out = seconds is not None and self.live_since_s is not None and self.live_s() >= seconds
+        nothing = not fetching.starting and bool(self._streams) and all(feed.ended for feed in self._streams)
+        return self._stopping.asked or timed_out or nothing
 
     def live_s(self) -> float:
         """Seconds since it went live."""
@@ -253,8 +258,3 @@ def row_counts(store: DuckStore) -> dict[str, int]:
     """How many rows each table has, without reading them."""
     wanted = ", ".join(f"(SELECT count(*) FROM {table.name})" for table in KINDS.values())
     return dict(zip(KINDS, store.query(f"SELECT {wanted}").rows[0], strict=True))
-
-
-def _share(feeds: Sequence[BackfillFeed]) -> float:
-    done = [progress.done_share for feed in feeds for progress in feed.progress()]
-    return sum(done) / len(done) if done else 1.0

@@ -85,9 +85,9 @@ def clock_of(exchange: ExchangeProcess) -> PacedClock:
 
 
 def is_whole(system: System, since_ms: int = 0) -> bool:
-    """Every pair is live, no hole is open, and its time is past that one."""
+    """Every pair is live with its past, no hole is open, and its time is past that one."""
     live = system.shown.live
-    if live is None or not live.pairs:
+    if live is None or not live.pairs or system.shown.phase != "live" or system.shown.fetching:
         return False
     return all(
         one.state == "live" and not one.gaps_open and system.shown.lows.get(f"{one.exchange}:{one.pair}", 0) > since_ms

@@ -46,7 +46,8 @@ def exchange() -> Iterator[ExchangeProcess]:
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who can not be reached is given up at once."""
     monkeypatch.setattr("tickcast.runners.origins.CHECK", NO_PATIENCE)
-    monkeypatch.setattr("tickcast.runners.origins.START", NO_PATIENCE)
+    monkeypatch.setattr("tickcast.runners.origins.START", NO_PATIENCE._replace(timeout_s=5.0, wait_max_s=30.0))
+    monkeypatch.setattr("tickcast.runners.fetching.AGAIN_S", 0.5)
 
 
 def free_port() -> int:

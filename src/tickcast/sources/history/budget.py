@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -21,7 +22,24 @@ PATIENT_SHARE = 0.75
 TURN_AFTER = 4
 PENALTY_S_FIRST, PENALTY_S_MAX = 1.0, 60.0
 BAN_S, BAN_S_MAX = 120.0, 4 * 86_400.0
+NOTES_MAX = 20
+"""Notes that wait to be told; of more, the oldest are forgotten."""
 _LEAST_WAIT_S = 0.01
+
+
+class HostUse(NamedTuple):
+    """How much of a host's budget is used, and why one waits."""
+
+    host: str
+    """The exchange and the host: `kraken api.kraken.com`."""
+    used: float
+    """Weight that was spent in the last `span_s` seconds."""
+    allowed: float
+    span_s: float
+    blocked_s: float
+    """The host wants to be left alone for so long (Retry-After, or a ban); 0: it does not."""
+    waiting: int
+    """Requests that wait for their turn."""
 
 
 class Ticket:
@@ -106,6 +124,12 @@ class HostBudget:
         """How long the host may not be asked at all."""
         return max(0.0, self._blocked_until_s - self.clock.monotonic_s())
 
+    def use(self, host: str) -> HostUse:
+        """How it stands."""
+        self._forget(self.clock.monotonic_s())
+        waiting = len(self._urgent) + len(self._patient)
+        return HostUse(host, self._sum, self.limit.weight, self.limit.span_s, self.blocked_s, waiting)
+
     def _forget(self, now_s: float) -> None:
         while self._spent and self._spent[0][0] <= now_s - self.limit.span_s:
             self._sum -= self._spent.popleft()[1]
@@ -142,7 +166,7 @@ class Budgets:
 
     def __init__(self, clock: Clock, bans_path: Path | None = None) -> None:
         self.clock, self.bans_path = clock, bans_path
-        self.notes: list[str] = []
+        self._notes: deque[str] = deque(maxlen=NOTES_MAX)
         self._hosts: dict[str, HostBudget] = {}
         self._bans_ms = self._load()
 
@@ -154,6 +178,16 @@ class Budgets:
             if left_ms > 0:
                 self._hosts[host].block(min(left_ms / 1000, BAN_S_MAX))
         return self._hosts[host]
+
+    def uses(self) -> tuple[HostUse, ...]:
+        """How each host stands that was asked."""
+        return tuple(budget.use(host) for host, budget in sorted(self._hosts.items()))
+
+    def notes(self) -> list[str]:
+        """What a reader should know of bans that could not be read or kept, a sentence each; told once."""
+        told = list(self._notes)
+        self._notes.clear()
+        return told
 
     def banned(self, host: str, retry_after_s: float) -> float:
         """The host banned us: remembered on disk too; says for how long."""
@@ -170,7 +204,7 @@ class Budgets:
         try:
             return msgspec.json.decode(self.bans_path.read_bytes(), type=dict[str, int])
         except (OSError, msgspec.DecodeError) as exc:
-            self.notes.append(f"{self.bans_path}: can not be read ({exc}), so earlier bans are not known")
+            self._notes.append(f"{self.bans_path}: can not be read ({exc}), so earlier bans are not known")
             return {}
 
     def _save(self) -> None:
@@ -181,4 +215,4 @@ class Budgets:
             part.write_bytes(msgspec.json.encode(self._bans_ms))
             part.replace(self.bans_path)
         except OSError as exc:
-            self.notes.append(f"{self.bans_path}: can not be written ({exc}), so a ban is forgotten with this process")
+            self._notes.append(f"{self.bans_path}: can not be written ({exc}), so a ban is forgotten with this process")

@@ -46,6 +46,8 @@ class Wanted(NamedTuple):
     """By pair, spans that were fetched earlier."""
     align_ms: int = 60_000
     """The longest window that is made of the trades: a message ends where one ends, as far as its size allows."""
+    all_or_none: bool = False
+    """Of candles: a segment's are told together (up to 4 MiB): indicators over half of them would be wrong."""
 
 
 class Segment(NamedTuple):
@@ -68,9 +70,17 @@ class BackfillFeed:
     """A feed that ends when all there is has been told."""
 
     def __init__(
-        self, rest: RestHistory, wanted: Wanted, *, clock: Clock, loop: asyncio.AbstractEventLoop, bulk: bool = True
+        self,
+        rest: RestHistory,
+        wanted: Wanted,
+        *,
+        clock: Clock,
+        loop: asyncio.AbstractEventLoop,
+        bulk: bool = True,
+        shares_rest: bool = False,
     ) -> None:
         self.exchange = rest.exchange
+        self._shares_rest = shares_rest  # then whoever gave it closes it, and tells its notes
         self.rest, self.wanted, self.clock, self.loop = rest, wanted, clock, loop
         self.errors: list[HistoryError] = []
         """What could not be fetched, one for each pair at most beside what the venue does not keep."""
@@ -105,7 +115,7 @@ class BackfillFeed:
 
     def notes(self) -> list[str]:
         """What a reader should know, a sentence each; told once."""
-        return self.rest.notes()
+        return [] if self._shares_rest else self.rest.notes()
 
     def close(self) -> None:
         """Let go of all connections."""
@@ -118,8 +128,15 @@ class BackfillFeed:
         if self._work is None:
             self._work = asyncio.create_task(self._fetch_all())
         found: list[Message] = []
+        await asyncio.sleep(0)  # whoever does not wait lets it work all the same
+        if self._told.empty() and timeout_s <= 0:
+            return found, False
         try:
-            first = await asyncio.wait_for(self._told.get(), timeout_s)
+            first: Message | None
+            if self._told.empty():
+                first = await asyncio.wait_for(self._told.get(), timeout_s)
+            else:
+                first = self._told.get_nowait()
         except TimeoutError:
             return found, False
         while first is not None:
@@ -146,7 +163,8 @@ class BackfillFeed:
                 await self._told.put(None)
 
     async def _fetch_pair(self, pair: str) -> None:
-        for segment in self._segments[pair]:
+        newest_first = reversed if self.wanted.all_or_none else iter  # no time is told before what follows it is
+        for segment in newest_first(self._segments[pair]):
             try:
                 await self._fetch_segment(pair, segment)
             except NotKept as exc:
@@ -172,15 +190,21 @@ class BackfillFeed:
 
     async def _tell(self, parts: AsyncGenerator[Part], segment: Segment) -> None:
         """Trades go out as whole windows: stages that are past them can make those anew from one message only."""
-        gatherer = Gatherer(self.wanted.align_ms, BYTES_WANTED) if self.wanted.what != CANDLES.name else None
+        of_trades, told = self.wanted.what != CANDLES.name, not self.wanted.all_or_none
+        gatherer = Gatherer(self.wanted.align_ms, BYTES_WANTED) if of_trades else None
+        gatherer = Gatherer(self.wanted.align_ms) if self.wanted.all_or_none else gatherer
         try:
             async with aclosing(parts):
                 async for part in parts:
                     self._rows[part.pair] += len(next(iter(part.rows.values())))
                     self._inside_ms[part.pair] = part.to_ms - segment.from_ms
                     await self._put(gatherer.add(part) if gatherer else part)
+            told = True
+        except NotKept:
+            told = True  # there is no more
+            raise
         finally:
-            if gatherer and not self._closed:
+            if gatherer and told and not self._closed:
                 await self._put(gatherer.rest())
 
     async def _put(self, part: Part | None) -> None:
@@ -197,7 +221,8 @@ class BackfillFeed:
             await asyncio.wait([self._work], timeout=CLOSE_S)
         if self._work is not None and self._work.done() and not self._work.cancelled():
             self._work.exception()  # it was raised by poll, or nobody polls any more
-        await self.rest.close()
+        if not self._shares_rest:
+            await self.rest.close()
 
 
 def segments(wanted: Wanted, fetched: Sequence[tuple[int, int]], now_ms: int, *, bulk: bool) -> list[Segment]:

@@ -92,14 +92,17 @@ class Exchange:
         self._venue_ms = self._recv_ns = 0
         self.delay_ms = 0.0
         """How late the last message that carries its time came, beyond what the clocks' bounds allow."""
-        self._connect()
+        rules = market.venue.rules
+        self._dials = DialBudget(rules.connects, rules.connects_span_s, tools.clock)
+        self._started = False
+        self.add(market)
         self.watch = Watch(self, market.history, tools.time)
 
-    def _connect(self) -> None:
-        market, tools = self.market, self.tools
-        rules = market.venue.rules
-        dials = DialBudget(rules.connects, rules.connects_span_s, tools.clock)
-        for number, pairs in enumerate(split(market.pairs, rules.pairs_per_connection), 1):
+    def add(self, market: Market) -> None:
+        """Some pairs more, over connections of their own; what history they have is this exchange's."""
+        tools, dials = self.tools, self._dials
+        first = len(self.connections)
+        for number, pairs in enumerate(split(market.pairs, market.venue.rules.pairs_per_connection), first + 1):
             self.connections.append(
                 Connection(
                     number, market.venue, market.venue.ws_url(market.endpoints, pairs), pairs,
@@ -116,9 +119,13 @@ class Exchange:
                     lane.joiner.caught_up = True
                 self.repairs.look_after(lane)
         self._swift = swift_of(self.name, self.lanes, tools.outbox)
+        if self._started:
+            for connection in self.connections[first:]:
+                tools.spawn(self._run(connection))
 
     def start(self) -> None:
         """Begin: catch up, open the connections, ask for the time."""
+        self._started = True
         for connection in self.connections:
             self.tools.spawn(self._run(connection))
         self.tools.spawn(self.watch.keep_time())

@@ -56,8 +56,21 @@ class LiveFeed:
         self._ticking: asyncio.Handle | None = None
         hold_s = hold_ms / 1000
         limits = Limits(hold_s=hold_s, first_hold_s=max(hold_s, min(10 * hold_s, 30.0)), align_ms=align_ms)
-        tools = Tools(clock, client, chance, self._time, self._outbox, limits, self._spawn, self._notes.append)
-        self._exchanges = [Exchange(market, tools) for market in markets]
+        self._tools = Tools(clock, client, chance, self._time, self._outbox, limits, self._spawn, self._notes.append)
+        self._exchanges: list[Exchange] = []
+        for market in markets:
+            self.add(market)
+
+    def add(self, market: Market) -> None:
+        """Some pairs more, at any time between two polls: of a new exchange, or of one that is read already."""
+        for exchange in self._exchanges:
+            if exchange.name == market.venue.name:
+                exchange.add(market)
+                return
+        made = Exchange(market, self._tools)
+        self._exchanges.append(made)
+        if self._started:
+            made.start()
 
     def poll(self, timeout_s: float) -> list[Message]:
         """What came, in order; empty when nothing came in time. After `close` what was left."""

@@ -189,7 +189,7 @@ def test_a_ban_without_a_time_lasts_the_least_that_the_venue_is_known_for() -> N
 def test_a_broken_file_of_bans_is_said_and_not_fatal(tmp_path: Path) -> None:
     (tmp_path / "bans.json").write_bytes(b"{nonsense")
 
-    assert "earlier bans are not known" in Budgets(ManualClock(), tmp_path / "bans.json").notes[0]
+    assert "earlier bans are not known" in Budgets(ManualClock(), tmp_path / "bans.json").notes()[0]
 
 
 def test_a_host_has_one_budget_whoever_asks() -> None:
