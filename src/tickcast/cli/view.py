@@ -15,7 +15,7 @@ from rich.text import Text
 
 from tickcast.cli.fitting import Column, fitted, flowed, room
 from tickcast.clock import DAY_MS, Clock, utc_text
-from tickcast.runners.status import CandleSeen, Shown, current
+from tickcast.runners.status import CandleSeen, Shown, current, fetching_text, host_text
 from tickcast.sources.live.contract import ConnectionStatus, LiveStatus, PairStatus
 
 COLUMNS = ("pair", "candle", "close", "change", "volume", "trades", "RSI 14", "vol 60 s", "forming", "quality")
@@ -24,6 +24,7 @@ BARS_LEAST, BARS_MOST = 8, 30
 FRAMES_A_SECOND = 5.0
 NOTES_SHOWN = 3
 UNWELL_SHOWN = 6
+FETCHING_SHOWN = 4
 CONNECTIONS_SHOWN = 12
 CANDLES_LEAST = 3
 FRAME_WIDTH, FRAME_HEIGHT = 4, 2
@@ -94,6 +95,7 @@ class _Picture:
         parts: list[RenderableType] = []
         if shown.phase == "history" and shown.history_share is not None:
             parts.append(_history(shown.history_share))
+        parts += _fetching(shown, width)
         parts += [flowed(_figures(shown), width), Text("")]
         if shown.live is not None:
             parts += _live(shown, shown.live, width)
@@ -118,6 +120,18 @@ def _history(share: float) -> RenderableType:
     grid = Table.grid(padding=(0, 1))
     grid.add_row(Text("catching up with history", style="cyan"), ProgressBar(1.0, share, width=30), f"{share:4.0%}")
     return grid
+
+
+def _fetching(shown: Shown, width: int) -> list[RenderableType]:
+    """Whose past is not all there yet, and what the hosts that are asked for it allow."""
+    parts: list[RenderableType] = [
+        _line(f"history of {one.exchange} {one.pair}: {fetching_text(one)}", width)
+        for one in shown.fetching[:FETCHING_SHOWN]
+    ]
+    if len(shown.fetching) > FETCHING_SHOWN:
+        parts.append(Text(f"and {len(shown.fetching) - FETCHING_SHOWN} pairs more", style="yellow"))
+    hosts = [one for one in shown.hosts if one.blocked_s or (shown.fetching and one.used)]
+    return parts + [_line(host_text(one), width) for one in hosts[:FETCHING_SHOWN]]
 
 
 def _figures(shown: Shown) -> list[tuple[str, str]]:

@@ -17,7 +17,17 @@ import msgspec
 from tickcast.clock import NS_PER_MS, Clock
 from tickcast.runners.embedded import Embedded
 from tickcast.runners.metrics import metrics
-from tickcast.runners.status import DiskSeen, FetchSeen, Shown, current, data_age_ms, offset_of, pairs_read
+from tickcast.runners.status import (
+    DiskSeen,
+    FetchSeen,
+    Shown,
+    current,
+    data_age_ms,
+    fetching_text,
+    offset_of,
+    pairs_read,
+    requests_of,
+)
 from tickcast.sources.history.budget import HostUse
 from tickcast.sources.live.contract import LiveStatus, PairStatus
 
@@ -182,7 +192,9 @@ def health(shown: Shown, now_s: float) -> dict[str, Any]:
         "candles": [msgspec.to_builtins(seen) for seen in shown.candles],
         "connections": [msgspec.to_builtins(one) for one in live.connections],
         "pairs": [msgspec.to_builtins(one) for one in live.pairs],
-        "requests": live.requests,
+        "history": [msgspec.to_builtins(one) for one in shown.fetching],
+        "hosts": [one._asdict() for one in shown.hosts],
+        "requests": requests_of(shown),
     }
 
 
@@ -198,6 +210,7 @@ def checks(shown: Shown, now_s: float) -> list[Check]:
         *_machine(shown, now_s - shown.taken_s),
         *_connections(shown, now_s - shown.taken_s),
         *_pairs(shown, now_s - shown.taken_s),
+        *_histories(shown, now_s - shown.taken_s),
         *_clocks(shown),
     ]
 
@@ -251,6 +264,12 @@ def _pairs(shown: Shown, age_s: float) -> Iterator[Check]:
             detail = f"{_pair_text(seen, age_s)}, {detail}"
         age = None if behind_ms is None else round(behind_ms / 1000, 3)
         yield Check(f"pair {exchange}/{pair}", fine, detail, age)
+
+
+def _histories(shown: Shown, age_s: float) -> Iterator[Check]:
+    """What is not all there: until then indicators are null, or the pair is not live at all."""
+    for one in shown.fetching:
+        yield Check(f"history {one.exchange}/{one.pair}", False, fetching_text(one, age_s))
 
 
 def _pair_text(seen: PairStatus, age_s: float) -> str:

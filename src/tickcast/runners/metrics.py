@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from tickcast import __version__
-from tickcast.runners.status import Shown, data_age_ms, offset_of, pairs_read
+from tickcast.runners.status import FetchSeen, Shown, data_age_ms, offset_of, pairs_read, requests_of
+from tickcast.sources.history.budget import HostUse
 from tickcast.sources.live.contract import ConnectionStatus, PairStatus
 
 COUNTER, GAUGE = "counter", "gauge"
@@ -24,6 +25,7 @@ PAIR_STATES = ("live", "joining", "suspect", "down")
 OTHER = "other"
 
 Sample = tuple[tuple[str, ...], float]
+T = TypeVar("T")
 
 
 class Asked(NamedTuple):
@@ -49,35 +51,47 @@ def _one(read: Callable[[Asked], float]) -> Callable[[Asked], Iterable[Sample]]:
     return lambda asked: [((), read(asked))]
 
 
-def _connections(read: Callable[[ConnectionStatus, float], float | None]) -> Callable[[Asked], Iterator[Sample]]:
+def _connections(asked: Asked) -> Iterable[tuple[tuple[str, str], ConnectionStatus]]:
     """While one takes over from another of the same number, the open one is told."""
-
-    def samples(asked: Asked) -> Iterator[Sample]:
-        every = asked.shown.live.connections if asked.shown.live else []
-        for one in sorted(every, key=lambda one: one.state != "open"):
-            value = read(one, asked.age_s)
-            if value is not None:
-                yield (one.exchange, str(one.number)), value
-
-    return samples
+    every = asked.shown.live.connections if asked.shown.live else []
+    return (((one.exchange, str(one.number)), one) for one in sorted(every, key=lambda one: one.state != "open"))
 
 
-def _pairs(read: Callable[[PairStatus], float]) -> Callable[[Asked], Iterator[Sample]]:
-    return lambda asked: (
-        ((one.exchange, one.pair), read(one)) for one in (asked.shown.live.pairs if asked.shown.live else ())
-    )
+def _pairs(asked: Asked) -> Iterable[tuple[tuple[str, str], PairStatus]]:
+    return (((one.exchange, one.pair), one) for one in (asked.shown.live.pairs if asked.shown.live else ()))
+
+
+def _fetching(asked: Asked) -> Iterable[tuple[tuple[str, str], FetchSeen]]:
+    return (((one.exchange, one.pair), one) for one in asked.shown.fetching)
+
+
+def _hosts(asked: Asked) -> Iterable[tuple[tuple[str], HostUse]]:
+    return (((one.host,), one) for one in asked.shown.hosts)
+
+
+def _each(
+    labels: tuple[str, ...],
+    things: Callable[[Asked], Iterable[tuple[tuple[str, ...], T]]],
+    *rows: tuple[str, str, str, Callable[[T, float], float | None]],
+) -> Iterator[Metric]:
+    """Several names that are read from the same things; `None` is no sample."""
+
+    def reader(read: Callable[[T, float], float | None]) -> Callable[[Asked], Iterator[Sample]]:
+        def samples(asked: Asked) -> Iterator[Sample]:
+            for values, one in things(asked):
+                value = read(one, asked.age_s)
+                if value is not None:
+                    yield values, value
+
+        return samples
+
+    return (Metric(f"tickcast_{name}", kind, labels, help_, reader(read)) for name, kind, help_, read in rows)
 
 
 def _pair_states(asked: Asked) -> Iterator[Sample]:
     for one in asked.shown.live.pairs if asked.shown.live else ():
         for state in PAIR_STATES:
             yield (one.exchange, one.pair, state), float(one.state == state)
-
-
-def _pair_ages(asked: Asked) -> Iterator[Sample]:
-    for one in asked.shown.live.pairs if asked.shown.live else ():
-        if one.last_message_ms:
-            yield (one.exchange, one.pair), one.age_s + asked.age_s
 
 
 def _data_ages(asked: Asked) -> Iterator[Sample]:
@@ -119,9 +133,8 @@ def bounded(reasons: dict[str, int]) -> dict[str, int]:
 
 
 def _requests(asked: Asked) -> Iterator[Sample]:
-    live = asked.shown.live
     beyond = 0
-    for place, (name, count) in enumerate(live.requests.items() if live else ()):
+    for place, (name, count) in enumerate(requests_of(asked.shown).items()):
         host, _, outcome = name.rpartition(" ")
         if place >= REQUESTS_MAX:
             beyond += count
@@ -176,63 +189,50 @@ METRICS = (
         "What the stages counted on the way (late, duplicates, missing_ids, ...), over restarts.",
         lambda asked: [((at, what), n) for at, found in asked.shown.stages.items() for what, n in found.items()],
     ),
-    Metric(
-        "tickcast_connection_up", GAUGE, _CONNECTION, "1 while the connection is open.",
-        _connections(lambda one, _: one.state == "open"),
-    ),
-    Metric(
-        "tickcast_connection_age_seconds", GAUGE, _CONNECTION, "Since the last byte; absent before the first.",
-        _connections(lambda one, age_s: one.age_s + age_s if one.age_s >= 0 else None),
-    ),
-    Metric(
-        "tickcast_connection_pairs", GAUGE, _CONNECTION, "Pairs that the connection carries.",
-        _connections(lambda one, _: len(one.pairs)),
-    ),
-    Metric(
-        "tickcast_connection_messages_total", COUNTER, _CONNECTION, "Messages that came over the connection.",
-        _connections(lambda one, _: one.messages),
-    ),
-    Metric(
-        "tickcast_reconnects_total", COUNTER, _CONNECTION, "How often the connection broke and was made anew.",
-        _connections(lambda one, _: one.reconnects),
-    ),
-    Metric(
-        "tickcast_rotations_total", COUNTER, _CONNECTION, "Planned replacements, without a gap.",
-        _connections(lambda one, _: one.rotations),
+    *_each(
+        _CONNECTION, _connections,
+        ("connection_up", GAUGE, "1 while the connection is open.", lambda one, _: one.state == "open"),
+        ("connection_age_seconds", GAUGE, "Since the last byte; absent before the first.",
+         lambda one, age_s: one.age_s + age_s if one.age_s >= 0 else None),
+        ("connection_pairs", GAUGE, "Pairs that the connection carries.", lambda one, _: len(one.pairs)),
+        ("connection_messages_total", COUNTER, "Messages that came over the connection.", lambda one, _: one.messages),
+        ("reconnects_total", COUNTER, "How often the connection broke and was made anew.",
+         lambda one, _: one.reconnects),
+        ("rotations_total", COUNTER, "Planned replacements, without a gap.", lambda one, _: one.rotations),
     ),
     Metric("tickcast_pair_state", GAUGE, (*_PAIR, "state"), "1 for the state that the pair is in.", _pair_states),
-    Metric(
-        "tickcast_pair_age_seconds", GAUGE, _PAIR, "Since the pair's last message; absent before the first.",
-        _pair_ages,
-    ),
     Metric(
         "tickcast_data_age_seconds", GAUGE, _PAIR, "How far the pair's computed time stands behind its venue's clock.",
         _data_ages,
     ),
-    Metric(
-        "tickcast_held_messages", GAUGE, _PAIR, "Messages that wait until the hole before them is fetched.",
-        _pairs(lambda one: one.held),
+    *_each(
+        _PAIR, _pairs,
+        ("pair_age_seconds", GAUGE, "Since the pair's last message; absent before the first.",
+         lambda one, age_s: one.age_s + age_s if one.last_message_ms else None),
+        ("held_messages", GAUGE, "Messages that wait until the hole before them is fetched.", lambda one, _: one.held),
+        ("gaps_found_total", COUNTER, "Holes found in the pair's trades.", lambda one, _: one.gaps_found),
+        ("gaps_repaired_total", COUNTER, "Holes filled from history.", lambda one, _: one.gaps_repaired),
+        ("gaps_lost_total", COUNTER, "Holes that history could not fill; their candles stay partial.",
+         lambda one, _: one.gaps_lost),
+        ("gaps_open", GAUGE, "Holes not filled yet.", lambda one, _: one.gaps_open),
+        ("trades_repaired_total", COUNTER, "Trades that came from history to fill holes.",
+         lambda one, _: one.trades_repaired),
+        ("stalls_total", COUNTER, "How often the pair fell silent inside a living connection.",
+         lambda one, _: one.stalls),
     ),
-    Metric(
-        "tickcast_gaps_found_total", COUNTER, _PAIR, "Holes found in the pair's trades.",
-        _pairs(lambda one: one.gaps_found),
+    *_each(
+        _PAIR, _fetching,
+        ("history_share", GAUGE, "How much of the pair's history is there; absent once all of it is.",
+         lambda one, _: one.share),
     ),
-    Metric(
-        "tickcast_gaps_repaired_total", COUNTER, _PAIR, "Holes filled from history.",
-        _pairs(lambda one: one.gaps_repaired),
-    ),
-    Metric(
-        "tickcast_gaps_lost_total", COUNTER, _PAIR, "Holes that history could not fill; their candles stay partial.",
-        _pairs(lambda one: one.gaps_lost),
-    ),
-    Metric("tickcast_gaps_open", GAUGE, _PAIR, "Holes not filled yet.", _pairs(lambda one: one.gaps_open)),
-    Metric(
-        "tickcast_trades_repaired_total", COUNTER, _PAIR, "Trades that came from history to fill holes.",
-        _pairs(lambda one: one.trades_repaired),
-    ),
-    Metric(
-        "tickcast_stalls_total", COUNTER, _PAIR, "How often the pair fell silent inside a living connection.",
-        _pairs(lambda one: one.stalls),
+    *_each(
+        ("host",), _hosts,
+        ("host_weight_used", GAUGE, "Of the host's budget for requests, what was spent in its span of time.",
+         lambda one, _: one.used),
+        ("host_weight_allowed", GAUGE, "That budget.", lambda one, _: one.allowed),
+        ("host_blocked_seconds", GAUGE, "The host wants to be left alone for so long (Retry-After, or a ban).",
+         lambda one, age_s: max(0.0, one.blocked_s - age_s)),
+        ("host_requests_waiting", GAUGE, "Requests that wait for their turn.", lambda one, _: one.waiting),
     ),
     Metric(
         "tickcast_clock_offset_seconds", GAUGE, ("exchange",), "The venue's clock less this machine's.",

@@ -126,6 +126,34 @@ class Shown(msgspec.Struct, frozen=True):
     """Of sockets; None where there are none."""
 
 
+def fetching_text(one: FetchSeen, age_s: float = 0.0) -> str:
+    """How far the history of a pair is, in words.
+
+    >>> fetching_text(FetchSeen("kraken", "BTC/USD", "asking", 0.42, 12_345))
+    '42% fetched, 12,345 rows, not live before'
+    """
+    state = {"waiting": ", waits for its turn", "again": f", asked again in {max(0.0, one.again_s - age_s):.0f} s"}
+    why = f" ({one.why})" if one.why else ""
+    beside = "" if one.live else ", not live before"
+    return f"{one.share:.0%} fetched, {one.rows:,} rows{beside}{state.get(one.state, '')}{why}"
+
+
+def host_text(one: HostUse) -> str:
+    """How much of a host's budget is used, in words.
+
+    >>> host_text(HostUse("kraken api.kraken.com", 3.0, 3.0, 3.3, 12.2, 5))
+    'kraken api.kraken.com: 3 of 3 used in 3.3 s, 5 requests wait, to be left alone for 12 s'
+    """
+    waiting = f", {one.waiting} request{'s wait' if one.waiting > 1 else ' waits'}" if one.waiting else ""
+    blocked = f", to be left alone for {one.blocked_s:.0f} s" if one.blocked_s else ""
+    return f"{one.host}: {one.used:g} of {one.allowed:g} used in {one.span_s:g} s{waiting}{blocked}"
+
+
+def requests_of(shown: Shown) -> dict[str, int]:
+    """Requests for history by host and outcome: of the live feed's repairs, and of all others where they are told."""
+    return {**(shown.live.requests if shown.live is not None else {}), **shown.requests}
+
+
 def current(connections: Iterable[ConnectionStatus]) -> list[ConnectionStatus]:
     """Those that carry something: one that another has taken over, or is being made to take over, is left out."""
     every = list(connections)

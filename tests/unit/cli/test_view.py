@@ -19,7 +19,8 @@ from tickcast.cli.view import COLUMNS, UNWELL_SHOWN, picture, sparkline, watchin
 from tickcast.clock import ManualClock
 from tickcast.runners.embedded import Embedded
 from tickcast.runners.health import Watch
-from tickcast.runners.status import Shown
+from tickcast.runners.status import FetchSeen, Shown
+from tickcast.sources.history.budget import HostUse
 from tickcast.sources.live.contract import LiveStatus
 
 WIDTHS = (80, 100, 140)
@@ -200,3 +201,13 @@ def test_pictures_come_a_few_times_a_second_at_most(monkeypatch: pytest.MonkeyPa
 def test_a_flat_line_and_no_line_are_drawn() -> None:
     assert ("", "▄▄") == (sparkline([]), sparkline([5.0, 5.0]))
     assert 30 == len(sparkline(list(range(100))))
+
+
+def test_whose_history_is_missing_and_what_its_host_allows_is_drawn() -> None:
+    fetching = tuple(FetchSeen("kraken", f"P{n}/USD", "asking", 0.42, 12_345) for n in range(6))
+    look = shown(fetching=fetching, hosts=(HostUse("kraken api.kraken.com", 3.0, 3.0, 3.3, 12.0, 5),))
+    text = drawn(look)
+
+    assert "history of kraken P0/USD: 42% fetched, 12,345 rows, not live before" in text
+    assert "and 2 pairs more" in text
+    assert "kraken api.kraken.com: 3 of 3 used in 3.3 s, 5 requests wait, to be left alone for 12 s" in text

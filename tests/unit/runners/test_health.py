@@ -13,7 +13,8 @@ from tests.unit.runners.looks import NOW_MS, TAKEN_S, connection, live, pair, sh
 from tickcast.clock import ManualClock
 from tickcast.runners.embedded import Embedded
 from tickcast.runners.health import Watch, health, ready
-from tickcast.runners.status import DiskSeen, Shown
+from tickcast.runners.status import DiskSeen, FetchSeen, Shown
+from tickcast.sources.history.budget import HostUse
 
 
 def unwell(look: Shown, now_s: float = TAKEN_S) -> dict[str, str]:
@@ -216,3 +217,19 @@ def test_a_look_is_not_changed_by_what_follows(tmp_path: Path) -> None:
         assert before == (
             msgspec.json.encode(health(look, 0.0)), look.lows, {k: len(v) for k, v in look.closes.items()},
         )  # fmt: skip
+
+
+def test_history_that_is_missing_is_named_with_its_share_and_the_budget_that_it_waits_for() -> None:
+    slow = FetchSeen("kraken", "BTC/USD", "asking", 0.42, 12_345)
+    again = FetchSeen("binance", "BTCUSDT", "again", 0.0, 0, True, 9.0, "it gave no answer")
+    look = shown(fetching=(slow, again), hosts=(HostUse("kraken api.kraken.com", 3.0, 3.0, 3.3, 12.0, 5),))
+
+    assert {
+        "history kraken/BTC/USD": "42% fetched, 12,345 rows, not live before",
+        "history binance/BTCUSDT": "0% fetched, 0 rows, asked again in 7 s (it gave no answer)",
+    } == unwell(look, TAKEN_S + 2.0)
+    said = health(look, TAKEN_S)
+    assert [("BTC/USD", 0.42), ("BTCUSDT", 0.0)] == [(one["pair"], one["share"]) for one in said["history"]]
+    assert [("kraken api.kraken.com", 3.0, 12.0)] == [
+        (one["host"], one["allowed"], one["blocked_s"]) for one in said["hosts"]
+    ]

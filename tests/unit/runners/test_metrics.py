@@ -11,7 +11,8 @@ import pytest
 
 from tests.unit.runners.looks import NOW_MS, TAKEN_S, connection, live, pair, shown
 from tickcast.runners.metrics import METRICS, OTHER, REASONS_MAX, REQUESTS_MAX, bounded, metrics
-from tickcast.runners.status import Shown
+from tickcast.runners.status import FetchSeen, Shown
+from tickcast.sources.history.budget import HostUse
 from tickcast.sources.live.contract import LiveStatus
 
 NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
@@ -113,6 +114,17 @@ def test_what_a_system_says_is_what_is_read() -> None:
     assert [{frozenset(): 0}, {frozenset(): 91}, {frozenset(): 0.002}] == [
         found[f"tickcast_{name}"] for name in ("ready", "uptime_seconds", "lag_seconds")
     ]
+
+
+def test_what_is_missing_of_history_and_what_hosts_allow_is_told() -> None:
+    fetching = (FetchSeen("kraken", "BTC/USD", "asking", 0.42, 12_345),)
+    look = shown(fetching=fetching, hosts=(HostUse("kraken api.kraken.com", 2.0, 3.0, 3.3, 12.0, 5),))
+    found = told(look, now_s=TAKEN_S + 2.0)
+
+    assert {of(exchange="kraken", pair="BTC/USD"): 0.42} == found["tickcast_history_share"]
+    host = of(host="kraken api.kraken.com")
+    names = ("weight_used", "weight_allowed", "blocked_seconds", "requests_waiting")
+    assert [2.0, 3.0, 10.0, 5] == [found[f"tickcast_host_{name}"][host] for name in names]
 
 
 def test_any_label_value_comes_back_as_it_was() -> None:
