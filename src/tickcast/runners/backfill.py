@@ -85,14 +85,18 @@ class Backfill:
     ) -> BackfillSummary:
         rows: dict[str, int] = {}
         missing: list[str] = []
-        for seconds in self.settings.candle_seconds if self.wanted.what == "candles" else (0,):
+        lengths = self.settings.candle_seconds if self.wanted.what == "candles" else (0,)
+        advance(
+            [(exchange, Progress(pair, 0.0, 0)) for exchange in origins.endpoints for pair in origins.plan[exchange]]
+        )
+        for number, seconds in enumerate(lengths):
             for exchange in origins.endpoints:
                 with closing(self._feed(origins, embedded.store, exchange, seconds)) as feed:
                     while not feed.ended and not stopping.asked:
                         embedded.pump([feed], POLL_S)
                         embedded.settle_when_full()
-                        notes += [*feed.notes(), *embedded.notes()]
-                        advance([(feed.exchange, progress) for progress in feed.progress()])
+                        notes += [*feed.notes(), *origins.notes(), *embedded.notes()]
+                        advance([(exchange, _of_all(one, number, len(lengths))) for one in feed.progress()])
                     for progress in feed.progress():
                         key = f"{feed.exchange}:{progress.pair}"
                         rows[key] = rows.get(key, 0) + progress.rows
@@ -107,6 +111,11 @@ class Backfill:
         span = (self.wanted.from_ms, self.wanted.to_ms)
         wanted = Wanted(pairs, self.wanted.what, seconds, *span, fetched, origins.align_ms)
         return BackfillFeed(origins.rest(exchange, PATIENT), wanted, clock=self.clock, loop=origins.loop)
+
+
+def _of_all(progress: Progress, number: int, lengths: int) -> Progress:
+    """How far a pair is with all candle lengths, while one of them is fetched."""
+    return progress._replace(done_share=(number + progress.done_share) / lengths)
 
 
 class _Notes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -20,7 +20,6 @@ from tickcast.events import CANDLES
 from tickcast.runners.beginning import Beginning, beginning
 from tickcast.runners.lacking import Held, Span, joined, without
 from tickcast.runners.pipeline import Pipeline
-from tickcast.sources.contract import Feed
 from tickcast.sources.history.budget import Budgets, HostUse
 from tickcast.sources.history.contract import HistoryError
 from tickcast.sources.history.feed import BackfillFeed, Wanted
@@ -32,6 +31,7 @@ from tickcast.sources.venues.registry import VENUES, endpoints_for, venue_of
 from tickcast.store.duckdb import DuckStore
 
 if TYPE_CHECKING:
+    from tickcast.sources.ccxt.feed import CcxtFeed
     from tickcast.sources.live.feed import LiveFeed, Market
 
 BANS_FILE = "bans.json"
@@ -47,15 +47,30 @@ ALIGN_MS_MAX = 3_600_000
 """Windows longer than an hour are in the ring for more than a day."""
 
 
+def reached(plan: Iterable[str], overrides: Sequence[str]) -> dict[str, Endpoints]:
+    """Where the exchanges are reached that have a socket of ours; ConfigError for an address that is none."""
+    found = {name: endpoints_for(venue, overrides) for name, venue in VENUES.items()}
+    return {name: found[name] for name in plan if name in found}
+
+
+def unused(plan: Collection[str], overrides: Sequence[str]) -> list[str]:
+    """Addresses of exchanges that are not read, a sentence each.
+
+    >>> unused(["binance"], ["kraken=http://127.0.0.1:9000/kraken"])
+    ['endpoints: an address is given for kraken, which is not among the exchanges (binance), so it is not used.']
+    """
+    names = [override.partition("=")[0].strip() for override in overrides]
+    others = f"is not among the exchanges ({', '.join(plan)}), so it is not used."
+    return [f"endpoints: an address is given for {name}, which {others}" for name in names if name not in plan]
+
+
 class Origins:
     """One configuration's sources. `close` lets go of the loop; feeds are closed by who asked for them."""
 
     def __init__(self, settings: Settings, clock: Clock, *, seed: int | None = None) -> None:
         self.settings, self.clock = settings, clock
         self.plan = plan_pairs(settings.exchange, settings.pairs)
-        self.endpoints: dict[str, Endpoints] = {
-            name: endpoints_for(venue_of(name), settings.endpoints) for name in self.plan if name in VENUES
-        }
+        self.endpoints = reached(self.plan, settings.endpoints)
         self.loop = asyncio.new_event_loop()
         self._chance = random.Random(seed)  # noqa: S311 - jitter, no secrets
         self._budgets = Budgets(clock, settings.data_dir / BANS_FILE)
@@ -84,7 +99,7 @@ class Origins:
 
     def check(self) -> list[str]:
         """Refuse pairs that an exchange does not trade; what could not be asked is said, and taken on trust."""
-        said: list[str] = []
+        said = unused(self.plan, self.settings.endpoints)
         for exchange, found in self.loop.run_until_complete(self._all_listings()).items():
             if isinstance(found, HistoryError):
                 said.append(f"the pairs of {exchange} could not be checked: {found}")
@@ -214,15 +229,23 @@ class Origins:
             venue_of(exchange), self.endpoints[exchange], tuple(pairs), self._urgent[exchange], known, start_ms
         )
 
-    def others(self) -> list[Feed]:
-        """Feeds of the exchanges that are read through ccxt."""
+    def others(self, pipeline: Pipeline) -> list[CcxtFeed]:
+        """Feeds of the exchanges that are read through ccxt, going on where the journal ends."""
         names = [name for name in self.plan if name not in self.endpoints]
         if not names:
             return []
         from tickcast.sources.ccxt.feed import CcxtFeed
 
         return [
-            CcxtFeed(name, self.plan[name], clock=self.clock, loop=self.loop, chance=self._chance) for name in names
+            CcxtFeed(
+                name,
+                self.plan[name],
+                clock=self.clock,
+                loop=self.loop,
+                chance=self._chance,
+                known=pipeline.known_trades(name),
+            )
+            for name in names
         ]
 
     def close(self) -> None:

@@ -19,7 +19,7 @@ from tickcast.runners.collecting import collected_rarely
 from tickcast.runners.embedded import Embedded
 from tickcast.runners.fetching import Fetching
 from tickcast.runners.health import LIVE, Watch
-from tickcast.runners.origins import Origins
+from tickcast.runners.origins import Origins, reached
 from tickcast.runners.status import LagSeen, Shown
 from tickcast.runners.stopping import Stopping
 from tickcast.sources.contract import Feed
@@ -31,6 +31,7 @@ from tickcast.store.results import store_digest
 from tickcast.store.service import QueryServer
 
 if TYPE_CHECKING:
+    from tickcast.sources.ccxt.feed import CcxtFeed
     from tickcast.sources.live.feed import LiveFeed
 
 POLL_S = 0.05
@@ -72,7 +73,7 @@ class System:
 
     def __init__(self, settings: Settings, options: Options, clock: Clock) -> None:
         self.settings, self.options, self.clock = settings, options, clock
-        plan_pairs(settings.exchange, settings.pairs)  # what is wrong is said before anything is opened
+        reached(plan_pairs(settings.exchange, settings.pairs), settings.endpoints)  # what is wrong is said at once
         self.origins: Origins
         flow = msgspec.structs.replace(settings, pairs=())
         self.embedded = Embedded(flow, clock)
@@ -82,7 +83,7 @@ class System:
         self.live = LiveStatus()
         """How the live feed stood when it ended."""
         self._sockets: LiveFeed | None = None
-        self._streams: list[Feed] = []
+        self._streams: list[LiveFeed | CcxtFeed] = []
         self._stopping = Stopping()
         self._on_tick: Callable[[System], None] = lambda system: None
 
@@ -169,8 +170,9 @@ class System:
 
     def _run_until_stopped(self, origins: Origins) -> None:
         """Each pair fetches what it missed, then goes live; the others do not wait for it."""
-        fetching, others = Fetching(origins, self.embedded), origins.others()
-        watch, self._streams = self.watch, list[Feed](others)
+        watch, fetching = self.watch, Fetching(origins, self.embedded)
+        self._streams = [*origins.others(self.embedded.pipeline)]
+        watch.live = self._status if self._streams else None
         watch.fetching, watch.hosts, watch.requests = fetching.seen, origins.hosts, origins.requests
         watch.history_share = fetching.share
         if fetching.share is not None:
@@ -199,7 +201,9 @@ class System:
         self._pump(self._streams, fetching.feeds())
         fetching.advance()
         self.watch.history_share = fetching.share
-        self.watch.notes += [*fetching.notes(), *origins.notes(), *self._stream_notes()]
+        self.watch.notes += [*fetching.notes(), *origins.notes()]
+        for stream in self._streams:
+            self.watch.notes += stream.notes()
 
     def _pump(self, streams: Sequence[Feed], pasts: Sequence[Feed]) -> None:
         """What is live is waited for; history works meanwhile, on the same loop, and is taken as it comes."""
@@ -216,11 +220,18 @@ class System:
         if self._sockets is None:
             self._sockets = origins.live()
             self._streams.insert(0, self._sockets)
-            self.watch.live = self._sockets.status
+            self.watch.live = self._status
         return self._sockets
 
-    def _stream_notes(self) -> list[str]:
-        return [] if self._sockets is None else self._sockets.notes()
+    def _status(self) -> LiveStatus:
+        """Of all streams: those of our sockets, and those that ccxt reads."""
+        status = LiveStatus()
+        for one in [stream.status() for stream in self._streams]:
+            status.connections += one.connections
+            status.pairs += one.pairs
+            status.lag_ms = max(status.lag_ms, one.lag_ms)
+            status.requests |= one.requests
+        return status
 
     def _is_over(self, fetching: Fetching) -> bool:
         seconds = self.options.seconds

@@ -238,3 +238,24 @@ def test_an_exchange_that_is_away_is_told_of_while_it_is_asked_again(
     assert "the pairs of binance could not be checked" in said[0]
     assert asked_again[-1], said
     assert 1 == len(summary.missing), summary.missing
+
+
+def test_progress_never_goes_back_however_many_lengths_and_exchanges_there_are(
+    exchange: ExchangeProcess, tmp_path: Path
+) -> None:
+    settings = Settings(
+        data_dir=tmp_path, exchange="binance,coinbase", pairs=("binance:BTCUSDT", "coinbase:BTC-USD"),
+        endpoints=tuple(f"{name}={exchange.base(name)}" for name in ("binance", "coinbase")),
+        candle_seconds=(60, 300), fsync_ms=0,
+    )  # fmt: skip
+    seen: dict[tuple[str, str], float] = {}
+    bar: list[float] = []
+
+    def told(found: list[Any]) -> None:
+        seen.update({(name, one.pair): one.done_share for name, one in found})
+        bar.append(sum(seen.values()) / len(seen))
+
+    Backfill(settings, BackfillRange("candles", START_MS, START_MS + 60 * MINUTE_MS), SystemClock()).run(told)
+
+    assert sorted(bar) == bar
+    assert (0.0, 1.0) == (bar[0], bar[-1])

@@ -187,5 +187,3 @@ def test_a_pair_that_went_on_is_live_before_one_that_is_new(tmp_path: Path) -> N
 
         assert [{old}] == seen
         assert [(1, (old,)), (2, (new,))] == [(one.number, one.pairs) for one in summary.live.connections]
-
-

@@ -93,6 +93,7 @@ class BackfillFeed:
         self._done_ms = dict.fromkeys(wanted.pairs, 0)
         self._inside_ms = dict.fromkeys(wanted.pairs, 0)  # of the segment under way
         self._rows = dict.fromkeys(wanted.pairs, 0)
+        self._told_share = dict.fromkeys(wanted.pairs, 0.0)
         self._told: asyncio.Queue[Message | None] = asyncio.Queue(WAITING_MAX)
         self._work: asyncio.Task[None] | None = None
         self._ended = self._closed = False
@@ -212,8 +213,11 @@ class BackfillFeed:
             await self._told.put(Message(self.clock.now_ns(), self.exchange, own.history(part, live=False)))
 
     def _share(self, pair: str) -> float:
+        """It never goes back, even where what a file should have told has to be asked for once more."""
         whole_ms = sum(segment.to_ms - segment.from_ms for segment in self._segments[pair])
-        return min(1.0, (self._done_ms[pair] + self._inside_ms[pair]) / whole_ms) if whole_ms else 1.0
+        share = min(1.0, (self._done_ms[pair] + self._inside_ms[pair]) / whole_ms) if whole_ms else 1.0
+        self._told_share[pair] = max(share, self._told_share[pair])
+        return self._told_share[pair]
 
     async def _let_go(self) -> None:
         if self._work is not None and not self._work.done():
