@@ -17,6 +17,7 @@ from tickcast.runners.status import FetchSeen
 from tickcast.sources.history.contract import HistoryError
 from tickcast.sources.history.feed import BackfillFeed, Wanted
 from tickcast.sources.history.steps import NotKept
+from tickcast.sources.live.contract import KnownTrades
 
 AT_ONCE = 3
 """Pairs of one exchange that are fetched at once."""
@@ -77,7 +78,7 @@ class Fetching:
         self._notes: list[str] = []
         for exchange in origins.endpoints:
             lacks = self._lacks(exchange, origins.plan[exchange])
-            known = embedded.pipeline.known_trades(exchange)
+            known = self._known(exchange)
             for pair in origins.plan[exchange]:
                 steps = origins.missed(exchange, pair, known.get(pair), lacks[pair])
                 if steps:
@@ -89,10 +90,15 @@ class Fetching:
                     self._fetches.append(Fetch(exchange, pair, lacks[pair], begins=False))
         self._begun = len(self._starts)
 
+    def _known(self, exchange: str) -> dict[str, KnownTrades]:
+        """What was seen of each pair; of one that has no time yet nothing was, whatever was said of it."""
+        known = self._embedded.pipeline.known_trades(exchange)
+        return {pair: one for pair, one in known.items() if one.reached_ms}
+
     def _lacks(self, exchange: str, pairs: Sequence[str]) -> dict[str, list[Wanted]]:
         """What the store lacks of some pairs, once it has all that came."""
         self._embedded.checkpoint()
-        known = self._embedded.pipeline.known_trades(exchange)
+        known = self._known(exchange)
         return self._origins.lacking(self._embedded.store, exchange, {pair: known.get(pair) for pair in pairs})
 
     @property
