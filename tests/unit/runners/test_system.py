@@ -130,7 +130,8 @@ def test_an_exchange_that_can_not_be_reached_is_said_and_read_once_it_is_there(t
 
     def come_late(running: System) -> bool:
         live = running.shown.live
-        if not later and live is not None and all(one.state == "waiting" for one in live.connections):
+        waiting = {one.exchange for one in live.connections if one.state == "waiting"} if live is not None else set()
+        if not later and waiting == set(VENUES):
             seen.extend((running.shown, running.watch.ready(), running.watch.health()))
             later.append(ExchangeProcess(moved(here_and_now(), port=port)))
             later[0].start()
