@@ -154,7 +154,7 @@ class Origins:
         found: list[Wanted] = []
         gaps: list[Span] = []
         for seconds, from_ms, to_ms in start.wanted:
-            until_ms = min(to_ms, known.reached_ms) if known is not None else to_ms
+            until_ms = to_ms if known is None else known.reached_ms
             left = without((from_ms, until_ms - until_ms % (1000 * seconds)), held.of(pair, seconds))
             if left and start.candles:
                 found.append(self._gaps(pair, CANDLES.name, seconds, left))
