@@ -159,7 +159,8 @@ class Fetching:
             if one.feed is None or not one.feed.ended:
                 continue
             errors = one.feed.errors
-            self._notes += map(str, errors)
+            if not one.tries:  # later `why` says it: the same note again and again would hide all others
+                self._notes += map(str, errors)
             one.failed = next((error for error in errors if not isinstance(error, NotKept)), None)
             one.close()
             one.done += 1

@@ -79,7 +79,8 @@ def test_an_exchange_of_ccxt_goes_on_after_its_last_journaled_trade(
     assert [known] == [one.more["known"] for one in FakeCcxt.made]
 
 
-def test_what_an_exchange_of_ccxt_says_of_itself_is_shown(tmp_path: Path) -> None:
+def test_what_an_exchange_of_ccxt_says_of_itself_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tickcast.runners.embedded.Embedded.warm_up", lambda self: None)
     system = System(settings_for(tmp_path), Options(), SystemClock())
     summary = sail(
         system, lambda running: running.shown.phase == "live" and "okx said something." in running.shown.notes
