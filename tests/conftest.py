@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Generator
 from pathlib import Path
 
@@ -18,6 +20,15 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell that starts the tests behind `&` or nohup has Ctrl-C ignored, and all that they start would inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Before the workers of a whole run begin, kernels are compiled once for all of them."""
+    config = session.config
+    whole = config.args_source == pytest.Config.ArgsSource.TESTPATHS and not config.option.collectonly
+    if whole and config.getoption("numprocesses", 0) and not hasattr(config, "workerinput"):
+        # should one not compile, the tests of it say so
+        subprocess.run([sys.executable, "-m", "tests.compiled"], cwd=TESTS.parent, check=False)
 
 
 LONG = ("simulation", "docs")

@@ -19,7 +19,6 @@ from tickcast.sources.history.budget import Budgets
 from tickcast.sources.history.rest import RestHistory
 from tickcast.sources.live.contract import KnownTrades, PairStatus
 from tickcast.sources.live.feed import LiveFeed, Market
-from tickcast.sources.live.pace import LEAST_S
 from tickcast.sources.registry import mapper_for
 from tickcast.sources.simulated.exchange.exchange import Exchange
 from tickcast.sources.simulated.exchange.faults.kinds import Fault
@@ -122,9 +121,9 @@ class Floor:
         self.until(self.exchange.faults.calm)
 
     def knows_paces(self) -> bool:
-        """Whether enough was heard to tell what silence is unusual."""
+        """Whether enough was heard to tell what silence is unusual, well before our patience ends."""
         lanes = [lane for exchange in self.feed._exchanges for lane in exchange.lanes.values()]
-        return all(lane.pace.limit_s == LEAST_S for lane in lanes)
+        return all(lane.pace.limit_s < PATIENCE_S / 2 for lane in lanes)
 
     def status(self) -> list[PairStatus]:
         """All pairs."""
