@@ -19,8 +19,9 @@ from tickcast.sources.simulated.settings import MarketSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("README.md",)
-FIVE_MINUTES = ("--candle-seconds", "300")
-"""Of such candles Kraken keeps enough: of one minute it would have to be trades, a page a second."""
+QUARTERS = ("--candle-seconds", "900")
+"""Of such candles Kraken keeps enough at all hours: of less (of five minutes, from 16:40 on) it would have to be
+trades, a page a second."""
 FENCE = re.compile(r"```(?:sh|console)\n(.*?)```", re.DOTALL)
 
 
@@ -43,9 +44,9 @@ def shortened(words: list[str], venues: str) -> list[str]:
     if words[0] == "demo":
         return [*words, "--seconds", "2", "--speed", "30", "--port", "0"]
     if words[0] == "up":
-        return [*words, "--seconds", "2", "--port", "0", *FIVE_MINUTES, "--endpoints", venues]
+        return [*words, "--seconds", "2", "--port", "0", *QUARTERS, "--endpoints", venues]
     if words[0] == "backfill":
-        return [*words, *FIVE_MINUTES, "--endpoints", venues]
+        return [*words, *QUARTERS, "--endpoints", venues]
     return words
 
 

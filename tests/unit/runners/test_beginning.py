@@ -55,6 +55,17 @@ def test_kraken_s_720_candles_are_enough_for_five_minutes_but_not_for_one() -> N
     assert () == beginning("kraken", (60,), now_ms=NOON_MS).candles
 
 
+def test_kraken_s_720_candles_are_enough_for_a_quarter_of_an_hour_at_all_hours() -> None:
+    """
+    midnight - 520 candles ............ midnight ......... 16:40 ... midnight
+    |--------------- 720 candles of five minutes ---------|
+    """
+    evening_ms = MIDNIGHT_MS + 17 * 3_600_000
+
+    assert () == beginning("kraken", (300,), now_ms=evening_ms).candles
+    assert 1 == len(beginning("kraken", (900,), now_ms=MIDNIGHT_MS + DAY_MS - 1).candles)
+
+
 def test_more_days_are_fetched_if_they_are_asked_for() -> None:
     plan = beginning("binance", (60,), now_ms=NOON_MS, days=60.0)
 
