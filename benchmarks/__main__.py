@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-HOPS = ("decode", "candles", "quix", "ticks", "indicators", "spine", "sockets", "feeds", "load")
+HOPS = ("decode", "candles", "quix", "ticks", "indicators", "spine", "sockets", "feeds", "load", "tuning", "single_row")
 
 
 def main() -> None:
