@@ -11,11 +11,12 @@ from typing import Any
 
 from tickcast.training.contract import F8, Dataset, Task, TaskName, Trial
 from tickcast.training.models import linear
-from tickcast.training.models.lgbm import LightGBM, Trees, single_row
+from tickcast.training.models.lgbm import LightGBM, Trees
 from tickcast.training.models.linear import Odds, Sum
 from tickcast.training.models.logistic import Logistic
 from tickcast.training.models.ridge import Ridge
 from tickcast.training.models.squash import squash, squash_one
+from tickcast.training.models.walk import single_row
 
 
 class Both:
@@ -34,7 +35,7 @@ class Both:
         """One row."""
         line = self._first.linear.one()
         if isinstance(self._first, Odds):
-            trees = single_row(self._second.booster, raw=True)
+            trees = single_row(self._second.walk, raw=True)
             return lambda row: squash_one(0.5 * (line(row) + trees(row)))
         both = self._second.single()
         return lambda row: 0.5 * (line(row) + both(row))

@@ -1,13 +1,10 @@
-"""LightGBM: gradient-boosted trees, tuned over the design's space; one row at a time through its C interface.
+"""LightGBM: gradient-boosted trees, tuned over the design's space; one row at a time by a kernel (`walk.py`).
 
-`booster.predict` spends most of its time on the way to C and back. For a single row the library has a call that is
-prepared once (`SingleRowFast`); it is reached through ctypes with one row buffer and one result, so the numbers are
-the same and the way is short.
+`booster.predict` spends most of its time on the way to C and back.
 """
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +14,7 @@ from tickcast.errors import BundleError
 from tickcast.training.contract import F8, Dataset, Task, TaskName, Trial
 from tickcast.training.models.base import merged
 from tickcast.training.models.files import need, number, read_json, write_json
+from tickcast.training.models.walk import read_walk, single_row
 
 if TYPE_CHECKING:
     import lightgbm
@@ -47,7 +45,6 @@ FIXED: dict[str, Any] = {
     "feature_pre_filter": False,
 }
 _WINSOR = 5.0
-_RAW_SCORE, _NORMAL, _FLOAT64 = 1, 0, 1  # the C interface's numbers
 
 
 class Trees:
@@ -55,6 +52,7 @@ class Trees:
 
     def __init__(self, booster: lightgbm.Booster, scale: float, task: Task) -> None:
         self.booster, self.scale, self._task = booster, scale, task
+        self.walk = read_walk(booster.model_to_string(num_iteration=-1))
 
     def margins(self, features: F8) -> F8:
         """The sum of the trees."""
@@ -67,8 +65,8 @@ class Trees:
         return out * self.scale if self._task.sort == "regression" else out
 
     def single(self) -> Callable[[F8], float]:
-        """One row through the prepared call."""
-        one = single_row(self.booster, raw=False)
+        """One row through the kernel."""
+        one = single_row(self.walk, raw=self._task.sort == "regression")
         if self._task.sort == "classification":
             return one
         scale = self.scale
@@ -83,51 +81,6 @@ class Trees:
         """The gain of each feature's splits."""
         gains = self.booster.feature_importance("gain").tolist()
         return dict(zip(self.booster.feature_name(), map(float, gains), strict=True))
-
-
-def single_row(booster: lightgbm.Booster, *, raw: bool) -> Callable[[F8], float]:
-    """A function of one row that asks the booster without detours; it is not to be shared between threads."""
-    from lightgbm import basic
-
-    _LIB: Any = getattr(basic, "_LIB")  # noqa: B009 - its C interface has no other door
-
-    width = booster.num_feature()
-    row_buffer, result = np.zeros(width), np.zeros(1)
-    config, count = ctypes.c_void_p(), ctypes.c_int64()
-    failed = _LIB.LGBM_BoosterPredictForMatSingleRowFastInit(
-        booster._handle,
-        ctypes.c_int(_RAW_SCORE if raw else _NORMAL),
-        ctypes.c_int(0),
-        ctypes.c_int(-1),
-        ctypes.c_int(_FLOAT64),
-        ctypes.c_int32(width),
-        ctypes.c_char_p(b"num_threads=1"),
-        ctypes.byref(config),
-    )
-    if failed:
-        raise BundleError("lightgbm", "would not prepare the call for one row", "take another version")
-    call = _LIB.LGBM_BoosterPredictForMatSingleRowFast
-    at, out = row_buffer.ctypes.data_as(ctypes.c_void_p), result.ctypes.data_as(ctypes.POINTER(ctypes.c_double))
-    told = ctypes.byref(count)
-
-    class Held:
-        """Keeps the booster and frees the prepared call with the last reference to it."""
-
-        def __init__(self) -> None:
-            self.booster = booster
-
-        def __del__(self) -> None:
-            _LIB.LGBM_FastConfigFree(config)
-
-    held = Held()
-
-    def single(row: F8, _held: Held = held) -> float:
-        row_buffer[:] = row
-        if call(config, at, told, out):
-            raise BundleError("lightgbm", "failed on one row", "take another version")
-        return float(result[0])
-
-    return single
 
 
 def parameters(task: Task, params: Mapping[str, Any], seed: int) -> dict[str, Any]:
