@@ -66,8 +66,11 @@ _RANGES = (
     ("history_days", 0, 3_650),
     ("training_days", 0, 36_500),
     ("trials", 1, 100_000),
+    ("retrain_hours", 0, 87_600),
 )
 """The least and the greatest that each of these may be; 0 days keep the journal for ever, port 0 is any free one."""
+TASKS = ("volatility", "price", "direction")
+"""What can be learned."""
 _CHOICES = (("history", ("candles", "trades")), ("ws_client", ("", "picows", "aiohttp")))
 
 
@@ -107,6 +110,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where bundles live; empty: `models` under the data directory."""
     mlflow_uri: str = ""
     """Where MLflow keeps its runs; empty: a SQLite file under the data directory."""
+    retrain_hours: float = 0.0
+    """How old the data of the newest bundle may become, by the newest row; 0: nothing is retrained by itself."""
+    retrain_tasks: tuple[str, ...] = ("volatility", "price")
+    retrain_models: tuple[str, ...] = ()
+    """Kinds of models, or `all`; of each task those that learn it. Empty: the usual one of each."""
+    retrain_promote: bool = False
+    """Whether the gate may promote what a retraining gave."""
 
     def __post_init__(self) -> None:
         for name, low, high in _RANGES:
@@ -117,6 +127,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if (text := getattr(self, name)) not in known:
                 remedy = f"give {' or '.join(filter(None, known))}{', or leave it out' * ('' in known)}"
                 raise ConfigError(name, f"was {text or 'empty'}, so nothing was started", remedy)
+        for task in self.retrain_tasks:
+            if task not in TASKS:
+                remedy = f"give some of {', '.join(TASKS)}"
+                raise ConfigError("retrain_tasks", f"named {task}, so nothing was started", remedy)
 
     @property
     def flow(self) -> FlowSettings:
@@ -137,7 +151,8 @@ _ALIASES = {
     "MLFLOW_TRACKING_URI": "mlflow_uri",
 }
 _PREFIX = "TICKCAST_"
-_LISTS = {"pairs", "candle_seconds", "indicators", "endpoints"}
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "ARROW_NUM_THREADS")
+_LISTS = {"pairs", "candle_seconds", "indicators", "endpoints", "retrain_tasks", "retrain_models"}
 
 
 def load(
@@ -203,6 +218,15 @@ def cache_dir() -> Path:
     """Where compiled kernels are kept when the package's own folder is read-only."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "tickcast"
+
+
+def child_environment() -> dict[str, str]:
+    """The environment of a child that works beside a live flow: as ours, and its libraries take one core each.
+
+    >>> child_environment()["OMP_NUM_THREADS"]
+    '1'
+    """
+    return {**os.environ, **dict.fromkeys(_THREADS, "1")}
 
 
 def user() -> str:

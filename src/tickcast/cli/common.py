@@ -34,6 +34,7 @@ def add_settings(
         "host": ("HOST", "address to listen on (default: 127.0.0.1)"),
         "training_days": ("N", "how far back from the newest row to learn (default: 60; 0: all)"),
         "trials": ("N", "how many sets of parameters to try (default: 50)"),
+        "retrain_hours": ("N", "learn again when the newest bundle's data are that old (default: 0, never)"),
         "models_dir": ("DIR", "where models live (default: models under the data directory)"),
         "mlflow_uri": ("URI", "where MLflow keeps runs (default: a SQLite file under the data directory)"),
         "port": ("N", "port to listen on (default: 8000; 0: any free one)"),

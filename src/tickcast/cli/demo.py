@@ -27,7 +27,16 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1, help="which market (default: 1)")
     parser.add_argument("--signal", type=float, default=0.0, metavar="SHARE", help="plant a signal of this strength")
     add_settings(
-        parser, "data_dir", "exchange", "pairs", "candle_seconds", "indicators", "host", "port", data_dir=DATA_DIR
+        parser,
+        "data_dir",
+        "exchange",
+        "pairs",
+        "candle_seconds",
+        "indicators",
+        "retrain_hours",
+        "host",
+        "port",
+        data_dir=DATA_DIR,
     )
     add_json(parser)
 

@@ -27,6 +27,7 @@ COMMANDS = {
     "sql": ("tickcast.cli.sql", "read-only SQL on the store, also while the system runs"),
     "export": ("tickcast.cli.export", "tables of the store as Parquet, CSV or JSON"),
     "train": ("tickcast.cli.train", "learn from the stored rows: search, fit, calibrate, judge, keep as a bundle"),
+    "retrain": ("tickcast.cli.retrain", "learn again what is due, on the newest rows; for a schedule"),
     "evaluate": ("tickcast.cli.evaluate", "models walk-forward beside the naive ones: what beats what, by how much"),
     "backtest": ("tickcast.cli.backtest", "a decision rule on a model's forecasts, after fees, spread and latency"),
     "models": ("tickcast.cli.models", "bundles on the shelf: list, compare, promote through the gate, roll back"),

@@ -32,6 +32,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "hold_ms",
         "endpoints",
         "ws_client",
+        "retrain_hours",
         "host",
         "port",
         pairs=NAMED_PAIRS,

@@ -17,6 +17,7 @@ import msgspec
 from tickcast.clock import NS_PER_MS, Clock
 from tickcast.runners.embedded import Embedded
 from tickcast.runners.metrics import metrics
+from tickcast.runners.retraining import RetrainingSeen
 from tickcast.runners.status import (
     DiskSeen,
     FetchSeen,
@@ -91,6 +92,8 @@ class Watch:
         """These are asked at every look too, once there is history to fetch."""
         self.pairs: tuple[tuple[str, str], ...] = ()
         """The pairs that are read, by exchange, where the sockets do not know them all (ccxt)."""
+        self.retraining: RetrainingSeen | None = None
+        """How the training beside the flow stands; None: there is none."""
         self.notes: deque[str] = deque(maxlen=NOTES_KEPT)
         """The newest of what was repaired, sealed, deleted or could not be done."""
         self._began_s = clock.monotonic_s()
@@ -149,6 +152,7 @@ class Watch:
             disk=disk,
             notes=tuple(self.notes),
             live=None if self.live is None else self.live(),
+            retraining=self.retraining,
         )
         return self.shown
 
@@ -195,7 +199,16 @@ def health(shown: Shown, now_s: float) -> dict[str, Any]:
         "history": [msgspec.to_builtins(one) for one in shown.fetching],
         "hosts": [one._asdict() for one in shown.hosts],
         "requests": requests_of(shown),
+        "retraining": _retraining(shown, now_s),
     }
+
+
+def _retraining(shown: Shown, now_s: float) -> dict[str, Any] | None:
+    if shown.retraining is None:
+        return None
+    told = msgspec.to_builtins(shown.retraining)
+    told["next_s"] = round(max(0.0, told["next_s"] - now_s), 3)
+    return dict(told)
 
 
 def ready(shown: Shown, now_s: float) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import numpy as np
 from tickcast.clock import Clock
 from tickcast.events import QUALITY, Frame
 from tickcast.runners.pipeline import Outputs
+from tickcast.runners.retraining import RetrainingSeen
 from tickcast.sources.history.budget import HostUse
 from tickcast.sources.live.contract import ConnectionStatus, LiveStatus
 
@@ -124,6 +125,8 @@ class Shown(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
     live: LiveStatus | None = None
     """Of sockets; None where there are none."""
+    retraining: RetrainingSeen | None = None
+    """Of the training beside the flow; None where nothing is retrained."""
 
 
 def fetching_text(one: FetchSeen, age_s: float = 0.0) -> str:

@@ -21,7 +21,9 @@ from tickcast.store.service import QueryClient
 from tickcast.store.upsert import stored_columns
 from tickcast.store.wire import RUN_FILE
 
-PAGE_ROWS = 20_000
+PAGE_ROWS = 2_000
+"""Small, for while a page is made the flow waits for the interpreter: of 20,000 rows half a second at worst."""
+_ENDS = {"candles": "window_end_ms", "features": "timestamp_ms"}
 
 
 class Source(Protocol):
@@ -37,15 +39,18 @@ class Source(Protocol):
 
 
 @contextmanager
-def stored(root: Path) -> Iterator[Source]:
-    """The process that holds the directory, or the store's own file when none does."""
+def stored(root: Path, since_ms: int = 0) -> Iterator[Source]:
+    """The process that holds the directory, or the store's own file when none does.
+
+    A process that works beside us is not asked for candles and features that end before `since_ms`.
+    """
     holder = owner(root)
     if holder is None:
         must_exist(root)
         with DuckStore(root / STORE_FILE, read_only=True) as store:
             yield store
     elif (root / RUN_FILE).exists():
-        yield _Process(root)
+        yield _Process(root, since_ms)
     else:
         raise BusyError(
             str(root), f"is in use by process {holder['pid']}, which answers no questions", "wait until it has ended"
@@ -55,8 +60,9 @@ def stored(root: Path) -> Iterator[Source]:
 class _Process:
     """The process that holds a data directory, asked page by page."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, since_ms: int) -> None:
         self._client = QueryClient(root)
+        self._since_ms = since_ms
 
     def keys(self, kind: str) -> list[tuple[str, str]]:
         found = self._client.query(f"SELECT DISTINCT exchange, pair FROM {kind} ORDER BY ALL", limit=100_000)
@@ -67,7 +73,8 @@ class _Process:
         made = KINDS[kind]
         names, key = stored_columns(made)[2:], ", ".join(made.key)
         of_key = f"exchange = {quoted(exchange)} AND pair = {quoted(pair)}"
-        after = ""
+        after = f" AND {_ENDS[kind]} >= {self._since_ms}" if self._since_ms and kind in _ENDS else ""
+        began = after
         while True:
             sql = f"SELECT {', '.join(names)} FROM {kind} WHERE {of_key}{after} ORDER BY {key} LIMIT {PAGE_ROWS}"
             found = self._client.query(sql, limit=PAGE_ROWS)
@@ -75,7 +82,7 @@ class _Process:
                 return
             yield from _columns(made, [name.strip('"') for name in names], found.rows)
             last = dict(zip(names, found.rows[-1], strict=True))
-            after = f" AND ({key}) > ({', '.join(str(last[name]) for name in made.key)})"
+            after = f"{began} AND ({key}) > ({', '.join(str(last[name]) for name in made.key)})"
 
 
 def _columns(made: Table, names: list[str], rows: list[tuple[Any, ...]]) -> list[Columns]:

@@ -78,6 +78,12 @@ class System:
         flow = msgspec.structs.replace(settings, pairs=())
         self.embedded = Embedded(flow, clock)
         self.watch = Watch(self.embedded, clock, simulated=options.simulated, speed=options.speed)
+        self.retraining: Retraining | None = None
+        if settings.retrain_hours:
+            from tickcast.runners.retrain import check
+
+            check(settings)
+            self.retraining = Retraining(settings, clock, speed=options.speed)
         self.recovered = 0
         self.live_since_s: float | None = None
         self.live = LiveStatus()
@@ -182,6 +188,8 @@ class System:
                 while not self._is_over(fetching):
                     self._turn(origins, fetching)
         finally:
+            if self.retraining is not None:
+                self.retraining.stop()
             self.live = watch.look().live or LiveStatus()
             watch.live, watch.fetching = None, tuple
             fetching.close()
@@ -204,6 +212,9 @@ class System:
         self.watch.notes += [*fetching.notes(), *origins.notes()]
         for stream in self._streams:
             self.watch.notes += stream.notes()
+        if self.retraining is not None and self.live_since_s is not None:
+            self.watch.notes += self.retraining.poll()
+            self.watch.retraining = self.retraining.seen
 
     def _pump(self, streams: Sequence[Feed], pasts: Sequence[Feed]) -> None:
         """What is live is waited for; history works meanwhile, on the same loop, and is taken as it comes."""

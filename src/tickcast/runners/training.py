@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
+from tickcast.clock import DAY_MS
 from tickcast.config import FlowSettings, Settings
 from tickcast.errors import TrainingError
 from tickcast.registry import evidence
@@ -33,13 +34,15 @@ from tickcast.training.judge import LEVEL, Judged
 from tickcast.training.leaks import find_leaks
 from tickcast.training.manifest import code_version, content_hash, manifest_of
 from tickcast.training.models.table import BASELINE, KINDS, kind, kinds_of
-from tickcast.training.rows import Rows, from_frames, from_store
+from tickcast.training.rows import Rows, from_frames, from_store, until
 from tickcast.training.tune import loss_of, tune
 
 PRICE_SECONDS = 300
 """The horizon of price and direction where none is asked for; that of volatility is the setting's."""
 LIBRARIES = ("numpy", "numba", "scikit-learn", "lightgbm", "xgboost-cpu", "xgboost", "ta-lib")
 STUDIES = "studies"
+SLACK_DAYS = 1.0
+"""So much more than the window is read: it is cut at the newest row that can be learned from."""
 Told = Callable[[str], None]
 Bar = Callable[[str, float, float], None]
 """What is being done, how much of it is done, and of how much."""
@@ -56,6 +59,8 @@ class Wanted(NamedTuple):
     keys: Sequence[tuple[str, str]] = ()
     options: ReadOptions | None = None
     candle_seconds: int = 0
+    until_ms: int = 0
+    """Rows that end later are left out, as if they had not come yet; 0: none."""
 
 
 class Trained(NamedTuple):
@@ -85,8 +90,16 @@ def rows_of(asked: Wanted, told: Told) -> list[Rows]:
             have = ", ".join(":".join(key) for key in sorted(keys))
             raise TrainingError(":".join(absent[0]), f"is not in the files, which hold {have}", "name one of these")
         return [one for one in found if not asked.keys or (one.exchange, one.pair) in asked.keys]
-    with stored(asked.settings.data_dir) as tables:
-        return from_store(tables, keys=asked.keys, candle_seconds=asked.candle_seconds)
+    since_ms = _since_ms(asked)
+    with stored(asked.settings.data_dir, since_ms or 0) as tables:
+        found = from_store(tables, keys=asked.keys, candle_seconds=asked.candle_seconds, since_ms=since_ms)
+    return until(found, asked.until_ms) if asked.until_ms else found
+
+
+def _since_ms(asked: Wanted) -> int | None:
+    """Where the window begins, if its end is known: what is older need not be read at all."""
+    days = asked.settings.training_days
+    return None if not asked.until_ms or not days else asked.until_ms - round((days + SLACK_DAYS) * DAY_MS)
 
 
 def dataset_of(asked: Wanted, told: Told) -> Dataset:
@@ -111,11 +124,16 @@ def train(
     told: Told = lambda text: None,
     bar: Bar = lambda what, done, of: None,
     note: str = "",
+    studies: Path | None = None,
 ) -> Trained:
-    """Learn, judge beside the naive models, and put the best by its validation rows on the shelf."""
+    """Learn, judge beside the naive models, and put the best by its validation rows on the shelf.
+
+    `studies`: where searches are kept until they are through; None: beside the models.
+    """
+    studies = studies or asked.settings.models / STUDIES
     dataset = dataset_of(asked, told)
     fold = splits.chronological(dataset)
-    candidates = [_searched(dataset, fold, kind(name), asked.settings, seed, bar) for name in models]
+    candidates = [_searched(dataset, fold, kind(name), asked.settings.trials, seed, studies, bar) for name in models]
     naive = [Candidate(one) for one in kinds_of(asked.task.name) if one.baseline and _can(one, dataset)]
     judged_with = [*naive, *(one for one in candidates if not one.kind.baseline)]
     evaluation, forecasts, judged = evaluate(
@@ -158,19 +176,18 @@ def _can(one: Kind, dataset: Dataset) -> bool:
     return all(name in dataset.names for name in one.needs)
 
 
-def _searched(dataset: Dataset, fold: Fold, one: Kind, settings: Settings, seed: int, bar: Bar) -> Candidate:
+def _searched(dataset: Dataset, fold: Fold, one: Kind, trials: int, seed: int, studies: Path, bar: Bar) -> Candidate:
     """A kind with the best parameters found on the validation rows; the blend's trees are searched as LightGBM."""
     searched = kind("lightgbm") if one.name == "blend" else one
-    if settings.trials < 2 or one.baseline:
+    if trials < 2 or one.baseline:
         return Candidate(one)
-    study = settings.models / STUDIES / f"{dataset.task.name}-{searched.name}.journal"
     found = tune(
         searched,
         dataset.take(fold.train),
         dataset.take(fold.valid),
-        trials=settings.trials,
+        trials=trials,
         seed=seed,
-        study=study,
+        study=studies / f"{dataset.task.name}-{searched.name}.journal",
         progress=lambda done, of, best: bar(f"{one.name}: parameters, best loss {best:.5g}", done, of),
     )
     return Candidate(one, found.params, found.trials)

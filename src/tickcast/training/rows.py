@@ -76,6 +76,18 @@ def from_frames(frames: Iterable[Frame], *, candle_seconds: int = 0) -> list[Row
     return _gathered(kept, candle_seconds)
 
 
+def until(parts: Sequence[Rows], last_ms: int) -> list[Rows]:
+    """The same as if nothing had come after that time."""
+    cut = []
+    for one in parts:
+        kinds = zip((one.candles, one.features), _ENDS.values(), strict=True)
+        candles, features = (
+            {name: column[columns[end] <= last_ms] for name, column in columns.items()} for columns, end in kinds
+        )
+        cut.append(one._replace(candles=candles, features=features))
+    return [one for one in cut if len(one.features["timestamp_ms"])]
+
+
 _ENDS = {CANDLES.name: "window_end_ms", FEATURES.name: "timestamp_ms"}
 """The kinds that learning reads, and what each calls the end of its window."""
 _TABLES = {table.name: table for table in (CANDLES, FEATURES)}

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 import math
+import os
+import threading
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tickcast.errors import TrainingError
+from tickcast.filelock import try_lock
 from tickcast.training.contract import F8, Dataset, Fitted, Kind
 from tickcast.training.models.lgbm import STOP_AFTER, LightGBM, parameters, scale_of, target_of
 
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 PRUNE_EVERY = 20
 """Rounds between two looks at whether a trial is worth going on with."""
 _EPSILON = 1e-12
+_PAUSE_S = 0.002
+"""Between two tries for the study's file; another search holds it for a line at a time."""
 
 
 class Found(NamedTuple):
@@ -71,7 +76,7 @@ def tune(
     logging.getLogger("optuna").setLevel(logging.ERROR)
     held = _open(study, f"{kind.name}-{train.task.name}-{_mark(kind, train, valid, seed)}")
     measure = _lightgbm(train, valid, seed) if isinstance(kind, LightGBM) else _any(kind, train, valid, seed)
-    done = len([trial for trial in held.get_trials(deepcopy=False) if trial.state.is_finished()])
+    done = len([trial for trial in held.get_trials(deepcopy=False) if trial.state.name in ("COMPLETE", "PRUNED")])
     while done < trials:
         held.sampler = optuna.samplers.TPESampler(seed=seed * 100_003 + done, n_startup_trials=10, multivariate=True)
         trial = held.ask()
@@ -95,7 +100,8 @@ def _open(file: Path | None, name: str) -> optuna.Study:
     storage: Any = None
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
-        storage = optuna.storages.JournalStorage(JournalFileBackend(str(file)))
+        lock: Any = _Lock(file)
+        storage = optuna.storages.JournalStorage(JournalFileBackend(str(file), lock))
     pruner = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=2 * PRUNE_EVERY)
     held = optuna.create_study(
         storage=storage, study_name=name, load_if_exists=True, direction="minimize", pruner=pruner
@@ -103,6 +109,23 @@ def _open(file: Path | None, name: str) -> optuna.Study:
     for trial in held.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
         held.tell(trial.number, state=optuna.trial.TrialState.FAIL)
     return held
+
+
+class _Lock:
+    """Optuna's own lock is a file that stays when its holder is killed; the system lets go of this one."""
+
+    def __init__(self, file: Path) -> None:
+        self._path = file.with_name(f"{file.name}.held")
+        self._handle = -1
+
+    def acquire(self) -> bool:
+        self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        while not try_lock(self._handle):
+            threading.Event().wait(_PAUSE_S)
+        return True
+
+    def release(self) -> None:
+        os.close(self._handle)
 
 
 def _mark(kind: Kind, train: Dataset, valid: Dataset, seed: int) -> str:
