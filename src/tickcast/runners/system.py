@@ -20,6 +20,7 @@ from tickcast.runners.embedded import Embedded
 from tickcast.runners.fetching import Fetching
 from tickcast.runners.health import LIVE, Watch
 from tickcast.runners.origins import Origins, reached
+from tickcast.runners.retraining import Retraining
 from tickcast.runners.status import LagSeen, Shown
 from tickcast.runners.stopping import Stopping
 from tickcast.sources.contract import Feed
