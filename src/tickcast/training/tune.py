@@ -1,7 +1,7 @@
 """The search for parameters: Optuna over a kind's space, on validation rows alone.
 
 A study is a file of its own, so that a search that was ended goes on where it stopped. The sampler of each trial is
-seeded by the trial's number: a search in two parts tries what one in a single part would have tried. LightGBM's rows
+seeded by how many were tried: a search in two parts tries what one in a single part would have tried. LightGBM's rows
 are put into bins once for all trials, which is most of what a trial of plain Optuna and LightGBM repeats.
 """
 
@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
-import threading
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,9 +17,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tickcast.errors import TrainingError
-from tickcast.filelock import try_lock
 from tickcast.training.contract import F8, Dataset, Fitted, Kind
 from tickcast.training.models.lgbm import STOP_AFTER, LightGBM, parameters, scale_of, target_of
+from tickcast.training.study import remembered
 
 if TYPE_CHECKING:
     import optuna
@@ -29,8 +27,6 @@ if TYPE_CHECKING:
 PRUNE_EVERY = 20
 """Rounds between two looks at whether a trial is worth going on with."""
 _EPSILON = 1e-12
-_PAUSE_S = 0.002
-"""Between two tries for the study's file; another search holds it for a line at a time."""
 
 
 class Found(NamedTuple):
@@ -66,7 +62,7 @@ def tune(
 ) -> Found:
     """Try `trials` sets of parameters, those of an earlier part of the same study included; give the best.
 
-    `study` is the file that remembers (None: nothing is kept); it must belong to this very search.
+    `study` is the file that remembers (None: nothing is kept); searches over other rows may be in it too.
     """
     import optuna
 
@@ -74,58 +70,40 @@ def tune(
         raise TrainingError("search for parameters", "has no validation rows", "give a longer range")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     logging.getLogger("optuna").setLevel(logging.ERROR)
-    held = _open(study, f"{kind.name}-{train.task.name}-{_mark(kind, train, valid, seed)}")
-    measure = _lightgbm(train, valid, seed) if isinstance(kind, LightGBM) else _any(kind, train, valid, seed)
-    done = len([trial for trial in held.get_trials(deepcopy=False) if trial.state.name in ("COMPLETE", "PRUNED")])
+    name = f"{kind.name}-{train.task.name}-{_mark(kind, train, valid, seed)}"
+    pruner = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=2 * PRUNE_EVERY)
+    with remembered(study, name, pruner) as held:
+        measure = _lightgbm(train, valid, seed) if isinstance(kind, LightGBM) else _any(kind, train, valid, seed)
+        return _search(held, measure, kind, trials, seed, progress)
+
+
+def _search(
+    held: optuna.Study,
+    measure: Callable[[Any, dict[str, Any]], float],
+    kind: Kind,
+    trials: int,
+    seed: int,
+    progress: Callable[[int, int, float], None],
+) -> Found:
+    """Go on until so many were tried; what was given up half way counts for nothing."""
+    import optuna
+
+    state = optuna.trial.TrialState
+    done = len(held.get_trials(deepcopy=False, states=(state.COMPLETE, state.PRUNED)))
     while done < trials:
-        held.sampler = optuna.samplers.TPESampler(seed=seed * 100_003 + done, n_startup_trials=10, multivariate=True)
+        own = (seed * 100_003 + done) % 2**32
+        held.sampler = optuna.samplers.TPESampler(seed=own, n_startup_trials=10, multivariate=True)
         trial = held.ask()
         try:
             held.tell(trial, measure(trial, kind.space(trial)))
         except optuna.TrialPruned:
-            held.tell(trial, state=optuna.trial.TrialState.PRUNED)
+            held.tell(trial, state=state.PRUNED)
         done += 1
         progress(done, trials, _best(held))
     if not math.isfinite(_best(held)):
         raise TrainingError("search for parameters", "found none that gives a finite loss", "look at the features")
     states = [trial.state for trial in held.get_trials(deepcopy=False)]
-    return Found(_params(held), _best(held), done, states.count(optuna.trial.TrialState.PRUNED))
-
-
-def _open(file: Path | None, name: str) -> optuna.Study:
-    """The study of that name, new or gone on with; what a killed process had begun is not counted."""
-    import optuna
-    from optuna.storages.journal import JournalFileBackend
-
-    storage: Any = None
-    if file is not None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        lock: Any = _Lock(file)
-        storage = optuna.storages.JournalStorage(JournalFileBackend(str(file), lock))
-    pruner = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=2 * PRUNE_EVERY)
-    held = optuna.create_study(
-        storage=storage, study_name=name, load_if_exists=True, direction="minimize", pruner=pruner
-    )
-    for trial in held.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
-        held.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-    return held
-
-
-class _Lock:
-    """Optuna's own lock is a file that stays when its holder is killed; the system lets go of this one."""
-
-    def __init__(self, file: Path) -> None:
-        self._path = file.with_name(f"{file.name}.held")
-        self._handle = -1
-
-    def acquire(self) -> bool:
-        self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
-        while not try_lock(self._handle):
-            threading.Event().wait(_PAUSE_S)
-        return True
-
-    def release(self) -> None:
-        os.close(self._handle)
+    return Found(_params(held), _best(held), done, states.count(state.PRUNED))
 
 
 def _mark(kind: Kind, train: Dataset, valid: Dataset, seed: int) -> str:

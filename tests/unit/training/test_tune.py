@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,6 +27,77 @@ def test_a_search_that_was_ended_goes_on_as_if_it_had_not_been(name: str, tmp_pa
     search(name, 3, tmp_path / "study")
 
     assert search(name, 5) == search(name, 5, tmp_path / "study")
+
+
+class _Stopped(Exception):
+    """As Ctrl-C in the midst of a trial."""
+
+
+def interrupted(name: str, at: int, study: Path) -> None:
+    made = kind(name)
+
+    class Stops(type(made)):  # type: ignore[misc]
+        calls = 0
+
+        def space(self, trial: Any) -> dict[str, Any]:
+            Stops.calls += 1
+            if at == Stops.calls:
+                raise _Stopped
+            params: dict[str, Any] = super().space(trial)
+            return params
+
+    data = dataset(TASK, rows=600)
+    with pytest.raises(_Stopped):
+        tune(Stops(), data.take(slice(0, 400)), data.take(slice(400, 600)), trials=at, seed=3, study=study)
+
+
+def test_a_trial_that_was_given_up_half_way_counts_for_nothing(tmp_path: Path) -> None:
+    interrupted("logistic", 3, tmp_path / "study")
+
+    assert search("logistic", 13) == search("logistic", 13, tmp_path / "study")
+
+
+def test_a_line_that_a_crash_has_torn_is_tried_again(tmp_path: Path) -> None:
+    whole = search("logistic", 4, tmp_path / "study")
+    raw = (tmp_path / "study").read_bytes()
+    (tmp_path / "study").write_bytes(raw[:-20])
+
+    again = search("logistic", 4, tmp_path / "study")
+
+    assert whole == again
+    assert search("logistic", 5) == search("logistic", 5, tmp_path / "study")
+
+
+@pytest.mark.parametrize("raw", [b"spoilt\n", b"1\n", b"{}\n", b"\xff\x00\n"])
+def test_a_file_that_can_not_be_read_begins_anew(raw: bytes, tmp_path: Path) -> None:
+    (tmp_path / "study").write_bytes(raw)
+
+    assert search("logistic", 3) == search("logistic", 3, tmp_path / "study")
+
+
+def test_a_large_file_of_other_searches_begins_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    search("logistic", 3, tmp_path / "study")
+    monkeypatch.setattr("tickcast.training.study.BYTES_MAX", 10)
+    search("logistic", 2, tmp_path / "study", seed=4)
+    before = (tmp_path / "study").stat().st_size
+
+    search("logistic", 2, tmp_path / "study", seed=5)
+
+    assert (tmp_path / "study").stat().st_size < before * 1.5
+
+
+def test_two_searches_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
+    data = dataset(TASK, rows=600)
+    halves = data.take(slice(0, 400)), data.take(slice(400, 600))
+    others: list[Found] = []
+
+    def meanwhile(done: int, of: int, best: float) -> None:
+        if done == 2:
+            others.append(search("logistic", 4, tmp_path / "study"))
+
+    one = tune(kind("logistic"), *halves, trials=4, seed=3, study=tmp_path / "study", progress=meanwhile)
+
+    assert [search("logistic", 4)] * 2 == [one, *others]
 
 
 def test_more_trials_never_give_a_worse_loss() -> None:
