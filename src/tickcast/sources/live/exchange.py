@@ -316,7 +316,7 @@ class Exchange:
         """A pair's stream stands."""
         now_s = self._time.now_s
         lane.up, lane.resubscribed_s = True, math.nan
-        lane.pace.begin(now_s)
+        lane.begin(now_s)
         venue_ms = self.clock.venue_now_ms(self.tools.clock.now_ns())
         self.deliver(lane, lane.joiner.subscribed(now_s, venue_ms))
 

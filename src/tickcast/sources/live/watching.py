@@ -3,6 +3,7 @@
 silent beside its pace ─→ suspect ─→ history is asked ─┬→ nothing new: it is only quiet
                                                        └→ more than the stream told, and the stream stays behind:
                                                           a stall ─→ subscribed anew ─→ ... ─→ a new connection
+best prices silent beside theirs, while trades go on ─→ subscribed anew, ever more rarely
 """
 
 from __future__ import annotations
@@ -92,6 +93,8 @@ class Watch:
                 self._judge(lane, now_s)
             elif not lane.up:
                 self._bring_back(lane, now_s)
+            elif lane.joiner.live and lane.lacks_quotes(now_s):
+                self._quotes_stalled(lane, now_s)
             elif lane.joiner.live and lane.pace.silent(now_s, 2.0 ** min(lane.looks, 16)):
                 quiet.append(lane)
         suspects = [lane for lane in quiet if not lane.looks]
@@ -123,21 +126,32 @@ class Watch:
             self._stalled(lane, now_s)
 
     def _stalled(self, lane: Lane, now_s: float) -> None:
-        lane.stalls += 1
         lane.stalls_in_row += 1
         lane.looks = 0
         lane.pace.begin(now_s)
         connection = self._exchange.connections[lane.number - 1]
         worn_out = lane.stalls_in_row >= STALLS_MAX and now_s - self._restarted_s >= RESTART_S
-        self._exchange.cut(lane)
         if worn_out:
+            lane.stalls += 1
+            self._exchange.cut(lane)
             self._restarted_s, lane.stalls_in_row = now_s, 0
             self._note(f"{lane.pair}: its stream has stalled {STALLS_MAX} times, so its connection is dialled anew.")
             connection.restart(f"the stream of {lane.pair} stalled in it")
         else:
             self._note(f"{lane.pair}: its stream has stalled; history has more. It is subscribed anew.")
-            lane.resubscribed_s = now_s
-            connection.resubscribe([lane.pair])
+            self._subscribe_anew(lane, now_s)
+
+    def _quotes_stalled(self, lane: Lane, now_s: float) -> None:
+        """History knows no best prices, so only the pace tells; what comes while it is subscribed anew is checked."""
+        lane.quote_stalls += 1
+        self._note(f"{lane.pair}: its best prices have stalled while trades go on. It is subscribed anew.")
+        self._subscribe_anew(lane, now_s)
+
+    def _subscribe_anew(self, lane: Lane, now_s: float) -> None:
+        lane.stalls += 1
+        self._exchange.cut(lane)
+        lane.resubscribed_s = now_s
+        self._exchange.connections[lane.number - 1].resubscribe([lane.pair])
 
     def walk_ended(self, lane: Lane, want: Want, error: HistoryError | None) -> None:
         """History has answered, or not."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.sources.live.fakes import a_story, knows, trades
+from tests.unit.sources.live.fakes import a_story, knows, quote, trades
 from tickcast.sources.live import pace, watching
 
 
@@ -99,3 +99,39 @@ def test_a_pair_that_the_venue_refuses_is_down_and_asked_for_again(monkeypatch: 
         story.until(lambda: story.state("B") == "live")
 
         assert any("B: the venue refuses it (no such pair)" in note for note in story.notes)
+
+
+@pytest.mark.usefixtures("quick")
+def test_best_prices_that_alone_stall_are_subscribed_anew() -> None:
+    """Trades go on, so the pair is not silent; history knows no best prices, so only their own pace can tell."""
+    with a_story(known={"A": knows(4)}) as story:
+        socket = story.open()
+        story.history.add("A", 4)
+        story.say(quote("A"))
+        numbers = iter(range(5, 10_000))
+
+        def goes_on() -> bool:
+            number = next(numbers)
+            story.history.add("A", number)
+            story.say(trades(("A", number)))
+            return b'{"unsubscribe":"A"}' in socket.sent
+
+        story.until(goes_on)
+        story.until(lambda: story.state() == "live")
+
+        assert any("its best prices have stalled while trades go on" in note for note in story.notes)
+        assert (1, 1) == (story.of().stalls, len(story.client.sockets))
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_pair_that_never_had_best_prices_lacks_none() -> None:
+    with a_story(known={"A": knows(4)}) as story:
+        story.open()
+        end_s = story.loop.time() + 1.0
+        for number in range(5, 10_000):
+            story.history.add("A", number)
+            story.say(trades(("A", number)))
+            if story.loop.time() > end_s:
+                break
+
+        assert 0 == story.of().stalls
