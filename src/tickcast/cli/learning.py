@@ -40,17 +40,48 @@ def asked_of(args: argparse.Namespace) -> Wanted:
     from tickcast.runners.training import wanted
     from tickcast.sources.files.result import ReadOptions
 
+    _check(args)
     settings = settings_of(args)
-    files = args.candles or ()
+    files, keys = args.candles or (), _keys(settings.exchange, settings.pairs)
+    exchanges = {exchange for exchange, _ in keys} or {settings.exchange}
+    said = ReadOptions(
+        what="candles",
+        exchange=exchanges.pop() if len(exchanges) == 1 else "",
+        pair_unsaid=keys[0][1] if len(keys) == 1 else "",
+    )
     return wanted(
         args.task,
         settings,
         args.horizon,
         files=files,
-        keys=_keys(settings.exchange, settings.pairs),
-        options=ReadOptions(what="candles", exchange=settings.exchange) if files else None,
+        keys=keys,
+        options=said if files else None,
         candle_seconds=args.length,
     )
+
+
+LIMITS = {
+    "horizon": ("--horizon", 0, 31_536_000),
+    "length": ("--length", 0, 86_400),
+    "seed": ("--seed", 0, 2**31 - 1),
+    "folds": ("--folds", 1, 1_000),
+    "train_days": ("--train-days", 0, 36_500),
+    "latency_ms": ("--latency-ms", 0, 86_400_000),
+}
+"""What numbers may be, both ends included."""
+
+
+def _check(args: argparse.Namespace) -> None:
+    """One sentence for a number that means nothing, before anything is read."""
+    from tickcast.errors import ConfigError
+
+    for name, (flag, low, high) in LIMITS.items():
+        value = getattr(args, name, low)
+        if not low <= value <= high:
+            raise ConfigError(flag, f"was {value}, so nothing was started", f"give a number from {low} to {high}")
+    if getattr(args, "train_days", 0) and args.window != "sliding":
+        what = "is of a sliding window, and the window expands, so nothing was started"
+        raise ConfigError("--train-days", what, "give --window sliding too")
 
 
 def _keys(exchange: str, pairs: tuple[str, ...]) -> list[tuple[str, str]]:

@@ -193,7 +193,9 @@ def _load(content: Content, files: Mapping[str, bytes], where: str) -> Fitted:
     try:
         fitted: Fitted = made.load(content.task, content.names, files)
         answer = np.asarray(fitted.predict(np.zeros((1, len(content.names)))))
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, MemoryError) as exc:
+    except (
+        ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, MemoryError, RecursionError
+    ) as exc:  # fmt: skip
         what = f"holds no {content.kind} that works ({str(exc)[:200].rstrip('.')}), so it was refused"
         raise BundleError(where, what, disk.RESTORE) from exc
     probability = content.task.sort == "classification"

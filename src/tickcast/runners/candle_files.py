@@ -53,6 +53,9 @@ def outputs_of(
             )
     for (_, _, _, seconds), files in groups.items():
         yield from carried(_frames(files, seconds, own := _flow(flow, seconds)), own)
+        for file in files:
+            if count := file.rejects.count:
+                told(f"{file.path}: {count:,} rows were refused and left out, the first: {file.rejects.first[0]}")
 
 
 def _flow(flow: FlowSettings, seconds: int) -> FlowSettings:

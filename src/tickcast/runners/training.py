@@ -293,7 +293,7 @@ def names_of(text: str, task: TaskName, default: str) -> list[str]:
     """
     if text == "all":
         return [one.name for one in kinds_of(task) if not one.baseline]
-    names = [part.strip() for part in (text or default).split(",") if part.strip()]
+    names = [part.strip() for part in (text.strip(" ,") or default).split(",") if part.strip()]
     for name in names:
         if task not in kind(name).tasks:
             can = ", ".join(one for one in KINDS if task in kind(one).tasks)

@@ -24,7 +24,8 @@ Recompute = Callable[[str, int], Rows | None]
 """For a key and a time: the rows that the stages make of what ended by then; None where nothing did."""
 
 PERFECT = 0.98
-"""From this strength on (2 AUC - 1, or a rank correlation) a feature is no forecast, whatever it knew before."""
+"""From this strength on (2 AUC - 1, or a rank correlation) a feature is no forecast, unless it knew the past nearly as
+well: after a market that stood still, anything tells which hours were which."""
 STRONG, MARGIN = 0.3, 0.15
 """A feature that is this strong, and so much stronger for the future than for the past, is reported."""
 ROWS_MIN = 200
@@ -130,7 +131,8 @@ def _suspicious(dataset: Dataset) -> list[Leak]:
         for place, name in enumerate(dataset.names):
             column = dataset.features[kept, place]
             ahead, behind = (abs(_strength(column, one, classes)) for one in (future[kept], past))
-            if name not in found and (ahead > PERFECT or (ahead > STRONG and ahead > behind + MARGIN)):
+            perfect = ahead > PERFECT and 1.0 - ahead < (1.0 - behind) / 2.0
+            if name not in found and (perfect or (ahead > STRONG and ahead > behind + MARGIN)):
                 measure = "tells apart" if classes else "follows"
                 told = (
                     f"it {measure} {what} with strength {ahead:.2f}, and what had come of it by then with {behind:.2f}"

@@ -112,3 +112,30 @@ def test_an_empty_directory_says_what_to_do(tmp_path: Path, capsys: pytest.Captu
 
     assert code != 0
     assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("train", "--horizon", "-5"), "--horizon: was -5"),
+        (("train", "--horizon", "99999999999999999999999"), "--horizon: was 9999"),
+        (("train", "--seed", "-1"), "--seed: was -1"),
+        (("evaluate", "--window", "sliding", "--train-days", "nan"), "--train-days: was nan"),
+        (("evaluate", "--window", "sliding", "--train-days", "inf"), "--train-days: was inf"),
+        (("evaluate", "--train-days", "3"), "--train-days: is of a sliding window"),
+        (("evaluate", "--folds", "0"), "--folds: was 0"),
+        (("backtest", "--latency-ms", "-1"), "--latency-ms: was -1"),
+    ],
+)
+def test_numbers_that_mean_nothing_are_refused_before_anything_is_read(
+    words: tuple[str, ...], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main([*words, "--data-dir", str(tmp_path / "none"), "--candles", str(tmp_path / "none.csv")])
+
+    assert (2, True) == (code, says in capsys.readouterr().err)
+
+
+def test_no_names_of_models_mean_the_default() -> None:
+    from tickcast.runners.training import names_of
+
+    assert ["ridge"] == names_of(",", "price", "ridge")

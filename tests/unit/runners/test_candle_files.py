@@ -73,3 +73,22 @@ def test_trades_are_refused_with_the_way_to_go(tmp_path: Path) -> None:
 
     with pytest.raises(DataError, match="holds trades, not candles, so nothing was read; import it first"):
         list(outputs_of([path], FlowSettings()))
+
+
+def test_a_file_that_does_not_tell_its_pair_is_of_the_one_that_is_named(tmp_path: Path) -> None:
+    path = file(tmp_path / "candles_1m.csv", range(30))
+    other = file(tmp_path / "binance-ETHUSDT-1m.csv", range(30))
+    options = ReadOptions(what="candles", exchange="binance", pair_unsaid="BTCUSDT")
+
+    assert {"BTCUSDT"} == {frame.pair for frame in outputs_of([path], FlowSettings(), options)}
+    assert {"ETHUSDT"} == {frame.pair for frame in outputs_of([other], FlowSettings(), options)}
+
+
+def test_rows_that_can_not_be_true_are_told(tmp_path: Path) -> None:
+    path = file(tmp_path / "binance-BTCUSDT-1m.csv", range(30))
+    path.write_text(path.read_text().replace(",100,109,", ",0,109,", 2))
+    told: list[str] = []
+
+    list(outputs_of([path], FlowSettings(), None, told.append))
+
+    assert "2 rows were refused" in told[-1]

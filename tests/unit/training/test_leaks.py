@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tests.unit.training.market import PRICE, VOLATILITY, candles, features, request
 from tickcast.events import Columns
-from tickcast.training.contract import Task
+from tickcast.training.contract import Dataset, Task
 from tickcast.training.dataset import build
 from tickcast.training.leaks import LeakReport, find_leaks, remade
 from tickcast.training.rows import Rows
@@ -121,3 +121,29 @@ def test_what_the_recomputation_does_not_give_is_told() -> None:
 
 def test_the_same_seed_looks_at_the_same_moments() -> None:
     assert look(centred_mean, PRICE, by_structure=True) == look(centred_mean, PRICE, by_structure=True)
+
+
+def test_after_a_market_that_stood_still_what_knows_the_past_is_no_leak_and_the_label_is() -> None:
+    rng = np.random.default_rng(4)
+    lively = np.arange(3000) > 2000
+    label = (lively & (rng.random(3000) > 0.001)).astype(np.float64)
+    size = np.append(0.0, (label * rng.random(3000))[:-1])
+
+    report = find_leaks(
+        Dataset(
+            task=VOLATILITY,
+            names=("size", "planted"),
+            features=np.column_stack([size, label]),
+            labels=label,
+            timestamp_ms=np.arange(3000) * 60_000,
+            key=np.zeros(3000, np.int16),
+            keys=("binance:BTCUSDT",),
+            close=np.ones(3000),
+            realised=label * rng.random(3000),
+            candle_seconds=60,
+            feature_set="some",
+            excluded={},
+        )
+    )
+
+    assert ["planted"] == [leak.feature for leak in report.leaks]

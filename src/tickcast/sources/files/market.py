@@ -45,7 +45,7 @@ def find_market(path: Path, columns: dict[str, pa.Array], options: ReadOptions, 
     exchange = options.exchange or chosen.get("exchange", "").lower() or hints.exchange
     if not exchange:
         raise DataError(str(path), "does not say which exchange it is from", "say it, for example --exchange binance")
-    pair = options.pair or spelled(chosen.get("symbol", "") or hints.pair, exchange)
+    pair = options.pair or spelled(chosen.get("symbol", "") or hints.pair or options.pair_unsaid, exchange)
     if not pair:
         raise DataError(str(path), "does not say which pair it is of", "say it, for example --pair BTCUSDT")
     seconds = chosen.get("candle_seconds", "")

@@ -27,6 +27,8 @@ class ReadOptions(msgspec.Struct, frozen=True, kw_only=True):
     what: str = ""
     exchange: str = ""
     pair: str = ""
+    pair_unsaid: str = ""
+    """The pair of a file that does not tell its own."""
     columns: Mapping[str, str] = {}
     """Role to column name, for example {"time": "stamp"}; a column without a name is called by its place, from 1."""
     time_unit: str = ""
