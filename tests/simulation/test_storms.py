@@ -12,7 +12,8 @@ from statistics import median
 
 import pytest
 
-from tests.simulation.weather import QUIET, Voyage
+from tests.simulation.weather import BUSY, QUIET, Voyage
+from tickcast.runners import health
 from tickcast.runners.system import Summary
 from tickcast.sources.live import holes, joiner
 from tickcast.sources.simulated.exchange.faults.kinds import KINDS, Fault, lines_of
@@ -90,13 +91,15 @@ def test_while_connections_are_dead_and_history_does_not_answer_no_candle_closes
 
 
 def test_in_calm_weather_a_quiet_pair_closes_its_candles_on_time(tmp_path: Path) -> None:
-    """Within seconds of the venue's own clock, whether it trades or not; a slow machine may be late once in a while."""
+    """Within seconds of the venue's own clock, whether it trades or not: where a slow machine lets the pair that always
+    trades come later, it is no later than that."""
     voyage = Watched(tmp_path / "data", speed=1.0)
     voyage.sail([Fault(kind="checksum", seconds=8.0)])  # nobody asks for files of whole days
 
-    quiet = [f"{venue}:{spelling(QUIET).of(venue)}" for venue in voyage.venues]
-    usual_ms = {key: median(seen[key] for seen in voyage.seen) for key in quiet}
-    assert all(late_ms < 4_000 for late_ms in usual_ms.values()), usual_ms
+    usual_ms = {key: median(seen[key] for seen in voyage.seen) for key in voyage.seen[0]}
+    for venue in voyage.venues:
+        quiet, busy = (usual_ms[f"{venue}:{spelling(name).of(venue)}"] for name in (QUIET, BUSY))
+        assert quiet < max(4_000, busy + 2_000), usual_ms
 
 
 class Noting(Voyage):
@@ -114,8 +117,11 @@ class Noting(Voyage):
         return set()
 
 
-def test_pairs_whose_ids_begin_anew_are_whole_as_if_nothing_had_been(tmp_path: Path) -> None:
+def test_pairs_whose_ids_begin_anew_are_whole_as_if_nothing_had_been(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Delisted for half a minute, on the three venues at once; then ids begin with 1, and history tells all of it."""
+    monkeypatch.setattr(health, "NOTES_KEPT", 10_000)  # on a slow machine many come between two looks
     voyage = Noting(tmp_path / "data", seed=5, speed=20.0)
     voyage.sail([Fault(kind="anew"), Fault(kind="checksum", seconds=6.0)])  # nobody asks for files of whole days
 
