@@ -151,7 +151,7 @@ def train(
     parts = Parts(
         model=judged[best.kind.name].fitted.files(),
         calibration=judged[best.kind.name].calibration.to_json(),
-        evaluation=evidence.write(_evidence(dataset, said[best.kind.name], naive_said)),
+        evaluation=evidence.write(evidence_of(dataset, said[best.kind.name], naive_said)),
         reports={
             "evaluation.json": report.json_of(evaluation),
             "report.html": report.html_of(evaluation, dataset, forecasts),
@@ -240,7 +240,7 @@ def libraries() -> dict[str, str]:
     return found
 
 
-def _evidence(dataset: Dataset, said: Forecasts, naive: Forecasts) -> evidence.Forecasts:
+def evidence_of(dataset: Dataset, said: Forecasts, naive: Forecasts) -> evidence.Forecasts:
     """The forecasts of the rows that nothing was learned from, for the gate."""
     rows = dataset.take(said.rows)
     inside = (rows.labels >= said.lower) & (rows.labels <= said.upper)
