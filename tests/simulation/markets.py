@@ -132,9 +132,7 @@ class Judged(NamedTuple):
         """How much better one is than another."""
         wanted = (model, baseline, measure, "")
         return next(
-            one.gain
-            for one in self.evaluation.against
-            if (one.model, one.baseline, one.measure, one.key) == wanted
+            one.gain for one in self.evaluation.against if (one.model, one.baseline, one.measure, one.key) == wanted
         )
 
 

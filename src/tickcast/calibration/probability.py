@@ -25,6 +25,8 @@ ROWS_MIN = 100
 ONES_MIN = 10
 MARGIN_FLOOR = 1e-12
 """Probabilities nearer than this to 0 or 1 have the log-odds of this."""
+_SAME = 1e-6
+"""Log-odds that differ by no more than this share of their size are one and the same: a base rate, told by rounding."""
 
 
 @kernel
@@ -131,6 +133,8 @@ def fit_platt(probability: F8, outcome: F8) -> Platt:
     target = np.where(outcome == 1.0, (ones + 1.0) / (ones + 2.0), 1.0 / (zeros + 2.0))
     middle = float(np.mean(target))
     level = math.log(middle / (1.0 - middle))
+    if float(np.ptp(margin)) <= _SAME * (1.0 + float(np.abs(margin).max())):
+        return Platt(0.0, level, floor_of(len(said)))  # slope and constant can not be told apart
     slope, constant = _newton(margin, target, level)
     if not slope > 0.0:
         slope, constant = 0.0, level

@@ -20,6 +20,7 @@ from tickcast.training.variance import variance_forecasts
 
 VOLATILITY = ("log_range_60", "log_rv_60", "log_rv_30", "log_rv_15")
 """The volatility known at a forecast, by which terciles are cut: the first of these that is there."""
+BASE_RATE = "mean"
 IMPORTANT = 20
 Progress = Callable[[int, int, str], None]
 
@@ -190,7 +191,9 @@ def _against(
             for place, key in enumerate(("", *(dataset.keys if len(dataset.keys) > 1 else ()))):
                 rows = (dataset.key[said.rows] == place - 1) if key else np.ones(len(said.rows), dtype=bool)
                 if rows.any():
-                    found += _one_against(dataset, said, base, key, rows, (horizon, seed, not one.kind.baseline))
+                    # naive models are ranked beside the base rate alone: that is what theirs is worth by
+                    ranked = not one.kind.baseline or base.model == BASE_RATE
+                    found += _one_against(dataset, said, base, key, rows, (horizon, seed, ranked))
     return found
 
 

@@ -83,6 +83,15 @@ def test_a_model_that_is_upside_down_becomes_the_base_rate() -> None:
     assert platt.one(0.9) == pytest.approx(outcome.mean(), abs=1e-3)
 
 
+@pytest.mark.parametrize("wobble", [0.0, 1e-16, 1e-12])
+def test_a_model_that_always_says_the_same_becomes_the_base_rate(wobble: float) -> None:
+    outcome = (np.arange(2001) % 9 == 0).astype(np.float64)
+    for rate in np.linspace(0.01, 0.6, 60):
+        said = rate + wobble * np.cos(np.arange(2001))
+
+        assert 1 / 9 == pytest.approx(float(fit_platt(said, outcome).apply(said).mean()), rel=0.02)
+
+
 @pytest.mark.parametrize("margin", [1.0, 40.0])
 def test_rows_that_a_line_parts_in_full_have_a_finite_line(margin: float) -> None:
     said = 1 / (1 + np.exp(-np.tile([-margin, margin], 100)))
