@@ -15,17 +15,21 @@ import numpy as np
 
 from tickcast.config import FlowSettings
 from tickcast.events import CANDLES, Columns, Frame
+from tickcast.registry import evidence
 from tickcast.registry.gate import GateRules, Verdict
 from tickcast.registry.gate import judge as gate
 from tickcast.runners.candle_files import carried
+from tickcast.runners.training import evidence_of
 from tickcast.scores.compare import Gain
-from tickcast.training.contract import F8, Dataset, Fold, Task
+from tickcast.training.contract import F8, Dataset, Task
 from tickcast.training.dataset import Request, build
 from tickcast.training.evaluate import Candidate, evaluate
 from tickcast.training.evaluation import Evaluation, Forecasts
+from tickcast.training.judge import judge
 from tickcast.training.labels import horizon_ms
 from tickcast.training.models.table import BASELINE, kind
 from tickcast.training.rows import Rows, from_frames
+from tickcast.training.splits import chronological
 
 START_MS = 1_723_161_600_000
 """2024-08-09 00:00 UTC."""
@@ -67,7 +71,7 @@ def echo(seed: int, minutes: int, phi: float = PHI) -> Market:
 def regimes(seed: int, minutes: int, factor: float = 3.5, stay: float = 0.985) -> Market:
     """Calm and storm take turns by chance, and the day has its hours."""
     chance = np.random.default_rng([seed, 1])
-    turns = chance.random(minutes) > np.where(np.arange(minutes) % 2 == 0, stay, stay)
+    turns = chance.random(minutes) > stay
     storm = np.cumsum(turns) % 2 == 1
     hours = 1.0 + 0.35 * np.sin(2.0 * np.pi * np.arange(minutes) / DAY)
     size = SIGMA * 0.6 * hours * np.where(storm, factor, 1.0)
@@ -131,36 +135,36 @@ class Judged(NamedTuple):
     def gain(self, model: str, baseline: str, measure: str) -> Gain:
         """How much better one is than another."""
         wanted = (model, baseline, measure, "")
-        return next(
-            one.gain for one in self.evaluation.against if (one.model, one.baseline, one.measure, one.key) == wanted
-        )
+        found = self.evaluation.against
+        return next(one.gain for one in found if (one.model, one.baseline, one.measure, one.key) == wanted)
 
 
-def judged(
-    dataset: Dataset, folds: Sequence[Fold], learning: Sequence[str], naive: Sequence[str] = (), seed: int = 0
-) -> Judged:
+def judged(dataset: Dataset, learning: Sequence[str], naive: Sequence[str] = (), seed: int = 0) -> Judged:
     """What `tickcast train` and `promote` do, without files: learn, judge, ask the gate for each that learned."""
-    from tickcast.runners.training import evidence_of
-
     base = BASELINE[dataset.task.name]
     candidates = [Candidate(kind(name)) for name in dict.fromkeys((base, *naive, *learning))]
-    found, said, _ = evaluate(dataset, folds, candidates, window="chronological", seed=seed)
+    found, said, _ = evaluate(dataset, [chronological(dataset)], candidates, window="chronological", seed=seed)
     forecasts = {one.model: one for one in said}
-    verdicts = {}
-    for name in learning:
-        outcomes = evidence_of(dataset, forecasts[name], forecasts[base])
-        verdicts[name] = asked(dataset, outcomes, len(learning))
+    verdicts = {name: asked(dataset, forecasts[name], forecasts[base], len(learning)) for name in learning}
     return Judged(found, forecasts, verdicts)
 
 
-def asked(dataset: Dataset, outcomes: Any, candidates: int = 1, rules: GateRules | None = None) -> Verdict:
-    """The gate's word on one model that no champion stands beside."""
-    from tickcast.registry.evidence import alone, read, write
+def verdicts_of(dataset: Dataset, learning: Sequence[str], seed: int = 0) -> dict[str, Verdict]:
+    """The same without scores; each is asked for as if it were the only candidate."""
+    fold = chronological(dataset)
+    base, *said = (
+        judge(dataset, fold, kind(name), params={}, seed=seed).forecasts
+        for name in (BASELINE[dataset.task.name], *learning)
+    )
+    return {one.model: asked(dataset, one, base) for one in said}
 
-    kept = read(write(outcomes), "evidence")
+
+def asked(dataset: Dataset, said: Forecasts, naive: Forecasts, candidates: int = 1) -> Verdict:
+    """The gate's word on a model, from the file that its bundle would keep; no champion serves yet."""
+    kept = evidence.read(evidence.write(evidence_of(dataset, said, naive)), "evidence")
     return gate(
-        alone(dataset.task, kept),
-        rules or GateRules(),
+        evidence.alone(dataset.task, kept),
+        GateRules(),
         horizon_ms=horizon_ms(dataset.task, dataset.candle_seconds),
         step_ms=dataset.candle_seconds * 1000,
         candidates=candidates,
