@@ -77,7 +77,7 @@ def _add_promote(made: argparse.ArgumentParser) -> None:
     made.add_argument("--candidates", type=int, default=0, metavar="N", help="how many were tried for this one place")
     made.add_argument("--min-outcomes", type=int, metavar="N", help="outcomes needed (default: 500)")
     made.add_argument("--min-days", type=float, metavar="N", help="days they must span (default: 1)")
-    made.add_argument("--level", type=float, metavar="P", help="how sure the gain must be (default: 0.95)")
+    made.add_argument("--level", type=float, metavar="P", help="how sure the gain must be (default: 0.995)")
     made.add_argument("--cooldown-hours", type=float, metavar="N", help="rest after a change (default: 24)")
 
 

@@ -23,8 +23,12 @@ class GateRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     min_outcomes: int = 500
     min_days: float = 1.0
-    level: float = 0.95
-    """Of the bounds of the gain, both sides; with K candidates 1 - (1 - level) / K."""
+    level: float = 0.995
+    """Of the bounds of the gain, both sides; with K candidates 1 - (1 - level) / K.
+
+    Stricter than the usual 0.95, since the question is asked anew with every retraining: of models of a random walk one
+    or two in a hundred passed at 0.95, so that within a season chance alone would have served one.
+    """
     skill_min: float = 0.001
     """What share of the naive model's loss must go: less is not worth a change, and noise hardly reaches it."""
     cooldown_hours: float = 24.0

@@ -138,7 +138,7 @@ def test_of_many_candidates_one_must_be_surer() -> None:
     alone, crowd = (check(verdict(just, candidates=many), "gain over naive") for many in (1, 50))
 
     assert (True, False) == (alone.passed, crowd.passed)
-    assert "99.90%" in crowd.sentence
+    assert "99.99%" in crowd.sentence
     assert "one of 50 candidates" in crowd.sentence
 
 
