@@ -1,0 +1,51 @@
+"""A training in a process of its own: what its bundle is, and how much memory it took.
+
+`python -m tests.simulation.learning_child once CANDLES MODELS TASK MODEL TRIALS` prints the hash of what was trained;
+`... memory DAYS TRIALS` prints the most memory that a search on so many days of one pair took, in bytes.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+from pathlib import Path
+
+
+def once(candles: str, models: str, task: str, model: str, trials: str) -> None:
+    """`tickcast train`, at its own word for the time and on the shelf that is named."""
+    import msgspec
+
+    from tickcast.clock import SystemClock
+    from tickcast.config import Settings
+    from tickcast.registry.manifest import hash_of
+    from tickcast.registry.shelf import Shelf
+    from tickcast.runners.training import train, wanted
+    from tickcast.sources.files.result import ReadOptions
+
+    settings = Settings(models_dir=Path(models), trials=int(trials))
+    options = ReadOptions(what="candles", exchange="binance")
+    asked = wanted(task, settings, files=[Path(candles)], options=options)  # type: ignore[arg-type]
+    made = train(asked, [model], Shelf(Path(models), clock=SystemClock(), who="test"), seed=7)
+    assert hash_of(made.manifest.content) == made.manifest.hash
+    files = {name: entry.sha256 for name, entry in made.manifest.content.files.items()}
+    print(msgspec.json.encode({"hash": made.manifest.hash, "files": files}, order="sorted").decode())
+
+
+def memory(days: str, trials: str) -> None:
+    """From candles to a searched model."""
+    from tests.simulation import markets
+    from tickcast.training.models.table import kind
+    from tickcast.training.splits import chronological
+    from tickcast.training.tune import tune
+
+    market = markets.regimes(1, int(days) * markets.DAY)
+    dataset = markets.dataset_of(market, markets.VOLATILITY)
+    fold = chronological(dataset)
+    lightgbm = kind("lightgbm")
+    found = tune(lightgbm, dataset.take(fold.train), dataset.take(fold.valid), trials=int(trials), seed=1)
+    assert found.trials == int(trials)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, len(dataset))
+
+
+if __name__ == "__main__":
+    {"once": once, "memory": memory}[sys.argv[1]](*sys.argv[2:])
