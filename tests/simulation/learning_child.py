@@ -1,18 +1,22 @@
 """A training in a process of its own: what its bundle is, and how much memory it took.
 
-`python -m tests.simulation.learning_child once CANDLES MODELS TASK MODEL TRIALS` prints the hash of what was trained;
-`... memory DAYS TRIALS` prints the most memory that a search on so many days of one pair took, in bytes.
+- `once CANDLES MODELS TASK MODEL TRIALS DAYS THREADS` prints the hash of what was trained, on the shelf MODELS, so many
+  days from now, with so many threads.
+- `memory DAYS TRIALS` prints the most bytes that a search on so many days of one pair's minutes took, and its rows.
 """
 
 from __future__ import annotations
 
 import resource
 import sys
+import time
 from pathlib import Path
 
 
-def once(candles: str, models: str, task: str, model: str, trials: str) -> None:
-    """`tickcast train`, at its own word for the time and on the shelf that is named."""
+def once(candles: str, models: str, task: str, model: str, trials: str, days: str, threads: str) -> None:
+    """`tickcast train` on another day, onto the shelf that is named."""
+    now_s, now_ns, away_s = time.time, time.time_ns, int(days) * 86_400
+    time.time, time.time_ns = lambda: now_s() + away_s, lambda: now_ns() + away_s * 10**9
     import msgspec
 
     from tickcast.clock import SystemClock
@@ -21,14 +25,17 @@ def once(candles: str, models: str, task: str, model: str, trials: str) -> None:
     from tickcast.registry.shelf import Shelf
     from tickcast.runners.training import train, wanted
     from tickcast.sources.files.result import ReadOptions
+    from tickcast.training.models import lgbm
 
-    settings = Settings(models_dir=Path(models), trials=int(trials))
+    lgbm.FIXED["num_threads"] = int(threads)
+    settings = Settings(models_dir=models, trials=int(trials))
     options = ReadOptions(what="candles", exchange="binance")
     asked = wanted(task, settings, files=[Path(candles)], options=options)  # type: ignore[arg-type]
     made = train(asked, [model], Shelf(Path(models), clock=SystemClock(), who="test"), seed=7)
     assert hash_of(made.manifest.content) == made.manifest.hash
     files = {name: entry.sha256 for name, entry in made.manifest.content.files.items()}
-    print(msgspec.json.encode({"hash": made.manifest.hash, "files": files}, order="sorted").decode())
+    told = {"hash": made.manifest.hash, "files": files, "created_ms": made.manifest.created_ms}
+    print(msgspec.json.encode(told, order="sorted").decode())
 
 
 def memory(days: str, trials: str) -> None:
@@ -48,4 +55,4 @@ def memory(days: str, trials: str) -> None:
 
 
 if __name__ == "__main__":
-    {"once": once, "memory": memory}[sys.argv[1]](*sys.argv[2:])
+    {"once": once, "memory": memory}[sys.argv[1]](*sys.argv[2:])  # type: ignore[operator]

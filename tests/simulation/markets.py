@@ -9,6 +9,7 @@ what is not there.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -181,3 +182,12 @@ def known_at(market: Market, dataset: Dataset, rows: Any) -> F8:
 def skill(truth: F8, forecast: F8) -> float:
     """The share of the squared return that a forecast takes away."""
     return 1.0 - float(np.mean((truth - forecast) ** 2) / np.mean(truth**2))
+
+
+def written(path: Path, candles: Columns, minutes: slice = slice(None)) -> Path:
+    """The candles as a file that anyone might have."""
+    names = ("window_start_ms", "open", "high", "low", "close", "volume")
+    rows = zip(*(candles[name][minutes].tolist() for name in names), strict=True)
+    lines = [",".join(map(repr, row)) for row in rows]
+    path.write_text("\n".join(["time,open,high,low,close,volume", *lines]) + "\n")
+    return path

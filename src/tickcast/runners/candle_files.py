@@ -17,6 +17,9 @@ from tickcast.sources.files.quiet import fill_quiet
 from tickcast.sources.files.reader import ReadResult, read_file
 from tickcast.sources.files.result import ReadOptions
 
+_NO_NUMBER = "is not a number"
+"""How a reader ends the reason for which it refused an infinity, or a text where a number belongs."""
+
 
 def carried(frames: Iterable[Frame], flow: FlowSettings) -> Iterator[Frame]:
     """All that the stages make of some frames, as live, replay and import make it."""
@@ -33,7 +36,8 @@ def outputs_of(
 ) -> Iterator[Frame]:
     """What the stages make of files of candles; all files of one pair are read as one.
 
-    Candles of which the flow's lengths can not be made stay as long as they are.
+    Candles of which the flow's lengths can not be made stay as long as they are. Rows that were refused are told; one
+    that holds an infinity, or what is no number at all, ends it: nobody can say what else such a file holds.
     """
     groups: dict[tuple[str, str, str, int], list[ReadResult]] = {}
     for path in paths:
@@ -54,8 +58,22 @@ def outputs_of(
     for (_, _, _, seconds), files in groups.items():
         yield from carried(_frames(files, seconds, own := _flow(flow, seconds)), own)
         for file in files:
-            if count := file.rejects.count:
-                told(f"{file.path}: {count:,} rows were refused and left out, the first: {file.rejects.first[0]}")
+            _tell_refused(file, told)
+
+
+def _tell_refused(file: ReadResult, told: Callable[[str], None]) -> None:
+    refused = file.rejects
+    if not refused.count:
+        return
+    odd = sum(count for kind, count in refused.reasons.items() if kind.endswith(_NO_NUMBER))
+    first = next((one for one in refused.first if not odd or one.reason.endswith(_NO_NUMBER)), refused.first[0])
+    if odd:
+        raise DataError(
+            f"{file.path}, {first.place}",
+            f"{first.reason}, in this and {odd - 1:,} more rows, and nothing can be learned from that",
+            "correct or remove these rows",
+        )
+    told(f"{file.path}: {refused.count:,} rows were refused and are missing; the first: {first.place}, {first.reason}")
 
 
 def _flow(flow: FlowSettings, seconds: int) -> FlowSettings:

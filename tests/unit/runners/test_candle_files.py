@@ -92,3 +92,17 @@ def test_rows_that_can_not_be_true_are_told(tmp_path: Path) -> None:
     list(outputs_of([path], FlowSettings(), None, told.append))
 
     assert "2 rows were refused" in told[-1]
+
+
+def test_a_row_that_is_no_candle_is_told_and_one_that_is_no_number_ends_it(tmp_path: Path) -> None:
+    path = file(tmp_path / "binance-BTCUSDT-1m.csv", range(100))
+    lines = path.read_text().splitlines()
+    said: list[str] = []
+
+    path.write_text("\n".join([*lines[:50], lines[50].replace(",109,", ",9,"), *lines[51:]]) + "\n")
+    list(outputs_of([path], FlowSettings(), told=said.append))
+    assert "1 rows were refused and are missing; the first: line 51" in said[-1]
+
+    path.write_text("\n".join([*lines[:50], lines[50].replace(",109,", ",inf,"), *lines[51:]]) + "\n")
+    with pytest.raises(DataError, match="line 51: high inf is not a number, in this and 0 more rows"):
+        list(outputs_of([path], FlowSettings()))
