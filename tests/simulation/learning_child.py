@@ -1,7 +1,7 @@
 """A training in a process of its own: what its bundle is, and how much memory it took.
 
-- `once CANDLES MODELS TASK MODEL TRIALS DAYS THREADS` prints the hash of what was trained, on the shelf MODELS, so many
-  days from now, with so many threads.
+- `once CANDLES MODELS TASK MODEL TRIALS DAYS` prints the hash of what was trained, on the shelf MODELS, so many days
+  from now.
 - `memory DAYS TRIALS` prints the most bytes that a search on so many days of one pair's minutes took, and its rows.
 """
 
@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 
-def once(candles: str, models: str, task: str, model: str, trials: str, days: str, threads: str) -> None:
+def once(candles: str, models: str, task: str, model: str, trials: str, days: str) -> None:
     """`tickcast train` on another day, onto the shelf that is named."""
     now_s, now_ns, away_s = time.time, time.time_ns, int(days) * 86_400
     time.time, time.time_ns = lambda: now_s() + away_s, lambda: now_ns() + away_s * 10**9
@@ -25,9 +25,7 @@ def once(candles: str, models: str, task: str, model: str, trials: str, days: st
     from tickcast.registry.shelf import Shelf
     from tickcast.runners.training import train, wanted
     from tickcast.sources.files.result import ReadOptions
-    from tickcast.training.models import lgbm
 
-    lgbm.FIXED["num_threads"] = int(threads)
     settings = Settings(models_dir=models, trials=int(trials))
     options = ReadOptions(what="candles", exchange="binance")
     asked = wanted(task, settings, files=[Path(candles)], options=options)  # type: ignore[arg-type]
