@@ -43,7 +43,8 @@ class Ridge(LinearKind):
         gram, pull, middle = z.T @ z, z.T @ (target - mean), z.mean(axis=0)
 
         def solved(alpha: float) -> Linear:
-            weights = np.linalg.solve(gram + alpha * len(z) * np.eye(len(gram)), pull)
+            held = gram + alpha * len(z) * np.eye(len(gram))
+            weights = np.linalg.solve(held, pull).astype(np.float64, copy=False)
             return Linear(places, centre, scale, weights, mean - float(middle @ weights))
 
         if "alpha" in params or not len(valid):
