@@ -44,7 +44,7 @@ class Ridge(LinearKind):
 
         def solved(alpha: float) -> Linear:
             held = gram + alpha * len(z) * np.eye(len(gram))
-            weights = np.linalg.solve(held, pull).astype(np.float64, copy=False)
+            weights: F8 = np.asarray(np.linalg.solve(held, pull), dtype=np.float64)
             return Linear(places, centre, scale, weights, mean - float(middle @ weights))
 
         if "alpha" in params or not len(valid):
