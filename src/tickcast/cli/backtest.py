@@ -55,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
         raise TrainingError(f"backtest of {asked.task.name}", f"{what}, nothing was traded", "name one model of price")
     with bar() as advance:
         dataset = training.dataset_of(asked, told)
+        written(args.out, {})  # a folder that can not be written to is told before the work
         _, forecasts = training.walk(
             dataset,
             names,

@@ -44,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
     models = training.names_of(args.model, asked.task.name, DEFAULT[asked.task.name])
     with bar() as advance:
         dataset = training.dataset_of(asked, told)
+        written(args.out, {})  # a folder that can not be written to is told before the work
         evaluation, forecasts = training.walk(
             dataset,
             models,

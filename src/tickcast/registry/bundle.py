@@ -81,6 +81,9 @@ def put(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Path:
     """
     raw = manifests.written(manifest)
     manifests.parse(raw, manifest.version)  # what could not be read is not written
+    if len(raw) > manifests.MANIFEST_BYTES_MAX:
+        what = f"has a manifest of {len(raw):,} bytes where {manifests.MANIFEST_BYTES_MAX:,} may be; no bundle was kept"
+        raise BundleError(manifest.version, what, "give a shorter note")
     target = folder / manifest.version
     if target.exists():
         raise BundleError(str(target), "is there already and versions never change", "write another version")

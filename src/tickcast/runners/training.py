@@ -131,6 +131,8 @@ def train(
     `studies`: where searches are kept until they are through; None: beside the models.
     """
     studies = studies or asked.settings.models / STUDIES
+    with shelf.writing():
+        pass  # a shelf that can not be written to is told before the work
     dataset = dataset_of(asked, told)
     fold = splits.chronological(dataset)
     candidates = [_searched(dataset, fold, kind(name), asked.settings.trials, seed, studies, bar) for name in models]

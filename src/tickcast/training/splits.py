@@ -39,7 +39,8 @@ def chronological(dataset: Dataset, train: float = 0.6, valid: float = 0.2, *, e
             np.flatnonzero((times >= begin_ms) & (times + reach <= test_ms)),
             np.flatnonzero(times >= test_ms),
             f"from {utc_text(test_ms)}",
-        )
+        ),
+        dataset,
     )
 
 
@@ -67,7 +68,7 @@ def walk_forward(
         start_ms = max(begins_ms, from_ms - span_ms) if window == "sliding" else begins_ms
         train, valid = _before(dataset, start_ms, from_ms, valid_share, embargo_ms)
         test = np.flatnonzero((dataset.timestamp_ms >= from_ms) & (dataset.timestamp_ms < to_ms))
-        found.append(_checked(Fold(train, valid, test, f"{number} of {folds}, from {utc_text(from_ms)}")))
+        found.append(_checked(Fold(train, valid, test, f"{number} of {folds}, from {utc_text(from_ms)}"), dataset))
     return found
 
 
@@ -92,7 +93,7 @@ def combinatorial(
             free &= (times + reach + embargo_ms <= edges[group]) | (times >= last_ms + reach + embargo_ms)
         train, valid = _tail(times, np.flatnonzero(free), valid_share, reach + embargo_ms)
         name = f"groups {', '.join(str(one + 1) for one in chosen)} of {groups}"
-        found.append(_checked(Fold(train, valid, np.flatnonzero(test), name)))
+        found.append(_checked(Fold(train, valid, np.flatnonzero(test), name), dataset))
     return found
 
 
@@ -142,7 +143,7 @@ def _times_at(dataset: Dataset, shares: list[float]) -> list[int]:
     return [int(dataset.timestamp_ms[min(int(len(dataset) * share), len(dataset) - 1)]) for share in shares]
 
 
-def _checked(fold: Fold) -> Fold:
+def _checked(fold: Fold, dataset: Dataset) -> Fold:
     for what, rows in (("learn from", fold.train), ("choose by", fold.valid), ("judge by", fold.test)):
         if not len(rows):
             raise TrainingError(
@@ -150,4 +151,12 @@ def _checked(fold: Fold) -> Fold:
                 f"has no rows left to {what}",
                 "give more rows, or ask for fewer folds or a shorter embargo",
             )
+    learned = dataset.labels[fold.train]
+    if dataset.task.sort == "classification" and (learned == learned[0]).all():
+        raise TrainingError(
+            f"fold {fold.name}",
+            f"has {len(learned):,} rows to learn from, all of one class of {dataset.task.name} "
+            f"({'above' if learned[0] else 'never above'}), so there is nothing to tell apart",
+            "give a longer or livelier time",
+        )
     return fold

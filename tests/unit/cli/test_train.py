@@ -139,3 +139,23 @@ def test_no_names_of_models_mean_the_default() -> None:
     from tickcast.runners.training import names_of
 
     assert ["ridge"] == names_of(",", "price", "ridge")
+
+
+@pytest.mark.parametrize(
+    "words", [("train", "--trials", "2", "--note"), ("evaluate", "--folds", "2", "--out"), ("backtest", "--out")]
+)
+def test_a_place_that_can_not_be_written_to_is_told_before_the_work(
+    words: tuple[str, ...],
+    candles: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("TICKCAST_MODELS_DIR", str(tmp_path / "file" / "place"))
+    for name in ("tune", "evaluate"):
+        monkeypatch.setattr(f"tickcast.runners.training.{name}", lambda *_, **__: pytest.fail("it began to work"))
+    words = (*words, str(tmp_path / "file" / "place"), "--candles", str(candles), "--exchange", "binance")
+
+    assert 2 == main([*words, "--task", "price", "--data-dir", str(tmp_path)])
+    assert str(tmp_path / "file") in capsys.readouterr().err

@@ -326,3 +326,22 @@ def test_numbers_that_mean_the_same_are_written_the_same() -> None:
 
     assert made == manifest.parse(manifest.written(made), "here")
     assert np.isclose(1.0, made.content.level or 0.0)
+
+
+def test_a_manifest_that_could_not_be_read_back_is_not_written(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, clock=ManualClock(0))
+
+    with pytest.raises(BundleError, match=r"has a manifest of 5,0.*give a shorter note"):
+        shelf.add(content(), parts(), note="x" * 5_000_000)
+
+    assert [] == shelf.versions("price")
+
+
+def test_a_model_nested_too_deep_is_refused(tmp_path: Path) -> None:
+    path = put(tmp_path)
+    (path / "linear.json").write_bytes(deep := b'{"a":' * 100_000)
+    entry = FileEntry(len(deep), "model", hashlib.sha256(deep).hexdigest())
+    reseal(path, lambda old: msgspec.structs.replace(old, files={**old.files, "linear.json": entry}))
+
+    with pytest.raises(BundleError):
+        bundle.read(path)

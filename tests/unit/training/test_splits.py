@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -176,3 +177,14 @@ def test_folds_tell_when_they_begin() -> None:
 def test_what_can_not_be_cut_is_said(split: Callable[[], object], told: str) -> None:
     with pytest.raises(TrainingError, match=told):
         split()
+
+
+@pytest.mark.parametrize("split", [chronological, walk_forward])
+def test_a_part_to_learn_from_that_knows_one_class_only_is_refused(split: Callable[[Dataset], object]) -> None:
+    data = whole(1000, pairs=1)
+    late = msgspec.structs.replace(
+        data, task=Task("volatility", 60), labels=(np.arange(len(data)) > 900).astype(np.float64)
+    )
+
+    with pytest.raises(TrainingError, match=r"rows to learn from, all of one class of volatility \(never above\)"):
+        split(late)
