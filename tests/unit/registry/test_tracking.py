@@ -77,6 +77,22 @@ def test_the_model_has_a_signature_that_mlflow_reads(tracker: Tracker, shelf: Sh
     assert made.hash == model.flavors["tickcast"]["bundle_hash"]
 
 
+def test_mlflow_loads_the_verified_bundle_as_a_function(tracker: Tracker, shelf: Shelf) -> None:
+    import mlflow
+    import numpy as np
+    import pandas as pd  # type: ignore[import-untyped]
+
+    made = shelf.add(content(seed=13), parts()._replace(calibration=None))
+    told = tracker.track(record(shelf, made))
+    rows = np.random.default_rng(1).normal(size=(5, len(NAMES)))
+    source = client(tracker).get_model_version("tickcast-price", told.model_version).source
+
+    loaded = mlflow.pyfunc.load_model(source)
+
+    frame = pd.DataFrame(rows, columns=list(NAMES))[list(reversed(NAMES))]
+    assert shelf.load("price", made.version).predict(rows).tolist() == loaded.predict(frame).tolist()
+
+
 def test_a_bundle_is_logged_once(tracker: Tracker, shelf: Shelf) -> None:
     made = shelf.add(content(seed=12), parts())
     first, second = tracker.track(record(shelf, made)), tracker.track(record(shelf, made))
