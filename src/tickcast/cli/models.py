@@ -202,6 +202,8 @@ def _promote(args: argparse.Namespace, settings: Settings, shelf: Shelf) -> int:
         raise ConfigError("--force", "was given without a reason, so nothing was changed", "say why with --reason")
     if args.level is not None and not 0.5 <= args.level < 1.0:
         raise ConfigError("--level", f"was {args.level}, so nothing was changed", "give a number from 0.5 to below 1")
+    if args.candidates < 0:
+        raise ConfigError("--candidates", f"was {args.candidates}, nothing was changed", "give zero or more")
     version = shelf.resolve(args.task, args.version)
     asked = {name: value for name in _RULES if (value := getattr(args, name)) is not None}
     aliases = shelf.aliases(args.task)

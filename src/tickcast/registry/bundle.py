@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
+from tickcast.calibration import whole as calibrations
 from tickcast.config import FlowSettings
 from tickcast.errors import BundleError, TrainingError
 from tickcast.registry import disk
@@ -149,6 +150,8 @@ def read(directory: Path, *, flow: FlowSettings | None = None, version: str = ""
             calibration = msgspec.json.decode(files[CALIBRATION_FILE], type=dict[str, Any])
         except (msgspec.MsgspecError, RecursionError) as exc:
             raise BundleError(where, f"has a calibration that is no JSON object ({exc})", disk.RESTORE) from exc
+        if calibration:
+            calibrations.from_json(calibration, content.names)  # what could not serve is refused before it does
     return Bundle(manifest, _load(content, model, where), calibration)
 
 

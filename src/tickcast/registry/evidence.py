@@ -84,6 +84,8 @@ def read(raw: bytes, where: str) -> Forecasts:
         raise BundleError(where, f"holds no forecasts that can be read ({told})", "train again") from exc
     if len(times) == 0 or not all(np.isfinite(floats[name]).all() for name in ("label", "forecast", "naive")):
         raise BundleError(where, "holds no forecasts, or some that are no numbers", "train again")
+    if len(set(zip(times.tolist(), keys.tolist(), strict=True))) < len(times):
+        raise BundleError(where, "holds forecasts of one row twice, so they prove nothing", "train again")
     return Forecasts(timestamp_ms=times, key=keys, **floats)
 
 
@@ -103,7 +105,7 @@ def alone(task: Task, found: Forecasts) -> Paired:
         found.timestamp_ms,
         losses(task, found.label, found.forecast),
         losses(task, found.label, found.naive),
-        covered=_known(found.covered),
+        covered=known(found.covered),
         missing=_share(found.missing),
     )
 
@@ -118,7 +120,7 @@ def pair(task: Task, challenger: Forecasts, champion: Forecasts, where: str) -> 
     one = alone(task, take(challenger, mine))
     return one.but(
         champion=losses(task, champion.label[theirs], champion.forecast[theirs]),
-        champion_covered=_known(champion.covered[theirs]),
+        champion_covered=known(champion.covered[theirs]),
     )
 
 
@@ -139,7 +141,8 @@ def take(found: Forecasts, rows: I8) -> Forecasts:
     return Forecasts(**{name: getattr(found, name)[rows] for name in COLUMNS})
 
 
-def _known(covered: F8) -> F8 | None:
+def known(covered: F8) -> F8 | None:
+    """Whether the intervals held, or None where there were none."""
     return None if np.isnan(covered).all() else covered
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
+from tickcast.errors import ConfigError
 from tickcast.registry.evidence import Paired
 from tickcast.scores.compare import bootstrap_gain, diebold_mariano
 from tickcast.training.contract import F8, I8
@@ -42,6 +43,13 @@ class GateRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     missing_rate: float = 0.05
     resamples: int = 2000
     seed: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("min_outcomes", "min_days", "cooldown_hours", "skill_min", "coverage_slack"):
+            if not getattr(self, name) >= 0:
+                raise ConfigError(name, f"was {getattr(self, name)}, nothing was judged", "give zero or more")
+        if not 0.5 <= self.level < 1.0:
+            raise ConfigError("level", f"was {self.level}, nothing was judged", "give at least 0.5, and less than 1")
 
 
 class Check(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tickcast.registry.evidence import Paired
+from tickcast.registry.evidence import Paired, known
 from tickcast.store.contract import QueryResult
 from tickcast.training.contract import F8, Task
 
@@ -59,8 +59,8 @@ def paired_of(task: Task, answer: QueryResult, withheld: QueryResult, champion: 
         floats("loss"),
         floats("baseline_loss"),
         champion=floats("champion_loss") if champion else None,
-        covered=floats("covered") if intervals else None,
-        champion_covered=floats("champion_covered") if champion and intervals else None,
+        covered=known(floats("covered")) if intervals else None,
+        champion_covered=known(floats("champion_covered")) if champion and intervals else None,
         latency_us=floats("latency_us"),
         missing=None if share is None else float(share),
     )

@@ -6,6 +6,7 @@ rows ─→ dataset ─→ leaks? ─→ 60/20/20 ─→ search, fit, calibrate 
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -32,7 +33,7 @@ from tickcast.training.evaluate import Candidate, evaluate
 from tickcast.training.evaluation import Evaluation, Forecasts
 from tickcast.training.judge import LEVEL, Judged
 from tickcast.training.leaks import find_leaks
-from tickcast.training.manifest import code_version, content_hash, manifest_of
+from tickcast.training.manifest import code_version, content_hash, manifest_of, write
 from tickcast.training.models.table import BASELINE, KINDS, kind, kinds_of
 from tickcast.training.rows import Rows, from_frames, from_store, until
 from tickcast.training.tune import loss_of, tune
@@ -41,6 +42,7 @@ PRICE_SECONDS = 300
 """The horizon of price and direction where none is asked for; that of volatility is the setting's."""
 LIBRARIES = ("numpy", "numba", "scikit-learn", "lightgbm", "xgboost-cpu", "xgboost", "ta-lib")
 STUDIES = "studies"
+DATASETS, DATASETS_KEPT = "datasets", 3
 SLACK_DAYS = 1.0
 """So much more than the window is read: it is cut at the newest row that can be learned from."""
 Told = Callable[[str], None]
@@ -115,6 +117,17 @@ def dataset_of(asked: Wanted, told: Told) -> Dataset:
     return dataset
 
 
+def kept(dataset: Dataset, folder: Path) -> Path:
+    """Write a dataset as Parquet with its manifest, under its hash; of each task the last few stay."""
+    task = dataset.task.name
+    place = folder / f"{task}-{content_hash(dataset)[:12]}"
+    write(dataset, place)
+    of_task = sorted(folder.glob(f"{task}-*"), key=lambda one: (one.stat().st_mtime_ns, one.name))
+    for old in of_task[:-DATASETS_KEPT]:
+        shutil.rmtree(old, ignore_errors=True)  # the next one tries again
+    return place
+
+
 def train(
     asked: Wanted,
     models: Sequence[str],
@@ -134,6 +147,7 @@ def train(
     with shelf.writing():
         pass  # a shelf that can not be written to is told before the work
     dataset = dataset_of(asked, told)
+    told(f"the dataset, {len(dataset):,} rows, is {kept(dataset, asked.settings.data_dir / DATASETS)}")
     fold = splits.chronological(dataset)
     candidates = [_searched(dataset, fold, kind(name), asked.settings.trials, seed, studies, bar) for name in models]
     naive = [Candidate(one) for one in kinds_of(asked.task.name) if one.baseline and _can(one, dataset)]

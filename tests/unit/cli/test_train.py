@@ -11,6 +11,7 @@ import pytest
 
 from tickcast.cli.main import main
 from tickcast.registry.shelf import Shelf
+from tickcast.training.manifest import read
 
 MINUTES = 2600
 
@@ -44,6 +45,8 @@ def test_training_puts_a_verified_bundle_on_the_shelf_and_says_how_good_it_is(
     assert told["hash"] == again["hash"]
     bundle = Shelf(tmp_path / "models").load("volatility", "v1-logistic")
     assert bundle.manifest.content.metrics["probability"]["pr_auc"] > told["metrics"]["probability"]["prevalence"]
+    (kept,) = (tmp_path / "datasets").iterdir()
+    assert bundle.manifest.content.dataset_hash == read(kept)[1].hash
     assert b"<html" in Path(told["report"]).read_bytes()[:200]
 
 

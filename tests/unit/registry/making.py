@@ -16,6 +16,7 @@ from tickcast.training.contract import Dataset, Task, TaskName
 from tickcast.training.models.table import kind
 
 FLOW = FlowSettings()
+CALIBRATION = {"calibrator": {"type": "none", "floor": 0.01}, "threshold": 0.5}
 NAMES = ("rsi_14", "hour_sin", "hour_cos")
 
 
@@ -72,7 +73,7 @@ def parts(task: TaskName = "price", kind_name: str = "ridge", seed: int = 7, eva
     """A model that has learnt."""
     rows = dataset(task, seed=seed)
     fitted = kind(kind_name).fit(rows, rows.take(slice(0, 0)), params={}, seed=3)
-    return Parts(fitted.files(), {"scores": [0.5, 1.5]}, evaluation, {"report.html": b"<p>"})
+    return Parts(fitted.files(), CALIBRATION, evaluation, {"report.html": b"<p>"})
 
 
 def forecasts(skill: float, *, first: int = 0, rows: int = 3000, coverage: float = 0.9) -> Forecasts:

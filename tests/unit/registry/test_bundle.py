@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.unit.registry.making import FLOW, NAMES, content, dataset, parts
+from tests.unit.registry.making import CALIBRATION, FLOW, NAMES, content, dataset, parts
 from tickcast.clock import ManualClock
 from tickcast.config import FlowSettings
 from tickcast.errors import BundleError
@@ -45,13 +45,13 @@ def reseal(path: Path, change: Callable[[Content], Content], version: str = "") 
 def test_a_bundle_forecasts_what_the_model_forecast_that_was_put_into_it(task: Any, name: str, tmp_path: Path) -> None:
     rows = dataset(task)
     fitted = kind(name).fit(rows, rows.take(slice(0, 0)), params={}, seed=3)
-    path = put(tmp_path, content(task, name), Parts(fitted.files(), {"alpha": 0.1}))
+    path = put(tmp_path, content(task, name), Parts(fitted.files(), CALIBRATION))
 
     read = bundle.read(path, flow=FLOW)
 
     assert fitted.predict(rows.features).tolist() == read.predict(rows.features).tolist()
     assert fitted.single()(rows.features[0]) == read.single()(rows.features[0])
-    assert {"alpha": 0.1} == read.calibration
+    assert CALIBRATION == read.calibration
     shutil.rmtree(path)
     assert fitted.predict(rows.features).tolist() == read.predict(rows.features).tolist()
 
@@ -345,3 +345,12 @@ def test_a_model_nested_too_deep_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(BundleError):
         bundle.read(path)
+
+
+@pytest.mark.parametrize("calibration", [{"calibrator": {"type": "evil"}, "threshold": 0.1}, {"scale": {}}])
+def test_a_calibration_that_could_not_serve_is_refused(calibration: dict[str, Any], tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, clock=ManualClock(10**18), who="ann")
+    made = shelf.add(content(), parts()._replace(calibration=calibration))
+
+    with pytest.raises(BundleError):
+        shelf.load("price", made.version)

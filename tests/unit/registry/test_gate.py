@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tickcast.errors import ConfigError
 from tickcast.registry.evidence import Paired
 from tickcast.registry.gate import Check, GateRules, Verdict, judge
 
@@ -163,3 +164,10 @@ def test_a_sure_gain_that_is_next_to_nothing_is_no_reason_to_change() -> None:
 
 def test_the_verdict_is_the_same_each_time() -> None:
     assert verdict(skilled()) == verdict(skilled())
+
+
+@pytest.mark.parametrize("rule", ["min_outcomes", "min_days", "cooldown_hours", "skill_min"])
+@pytest.mark.parametrize("value", [-1, float("nan")])
+def test_a_rule_that_asks_for_less_than_nothing_is_refused(rule: str, value: float) -> None:
+    with pytest.raises(ConfigError, match=rule):
+        GateRules(**{rule: value})  # type: ignore[arg-type]
