@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,6 +88,9 @@ def _rules(args: argparse.Namespace) -> Rules:
             fees.append((moment_ms("--fees", date), float(bps)))
         except ValueError as exc:
             raise ConfigError("--fees", f"has {part}, nothing was traded", "write 2023-01-01=7.5") from exc
+    for flag, value in (("--fee", args.fee), ("--spread", args.spread), ("--margin", args.margin)):
+        if not 0.0 <= value < math.inf:
+            raise ConfigError(flag, f"was {value}, nothing was traded", "give zero or more")
     return Rules(
         shorts=args.shorts,
         fees=tuple(sorted(fees)),

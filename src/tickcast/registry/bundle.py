@@ -199,6 +199,8 @@ def _load(content: Content, files: Mapping[str, bytes], where: str) -> Fitted:
     try:
         fitted: Fitted = made.load(content.task, content.names, files)
         answer = np.asarray(fitted.predict(np.zeros((1, len(content.names)))))
+    except BundleError as exc:
+        raise BundleError(f"{where}, {exc.where}", exc.what, exc.remedy) from exc
     except (
         ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, MemoryError, RecursionError
     ) as exc:  # fmt: skip

@@ -93,6 +93,7 @@ def test_a_backtest_tells_what_is_left_after_fees(
         (["train", "--task", "price", "--model", "har"], "does not learn price"),
         (["train", "--pairs", "ETHUSDT", "--exchange", "binance"], "is not in the files, which hold binance:BTCUSDT"),
         (["backtest", "--task", "volatility"], "tells no direction"),
+        (["backtest", "--fee", "nan"], "--fee: was nan"),
         (["evaluate", "--folds", "0"], "fold"),
         (["train", "--horizon", "-5"], "horizon"),
         (["train", "--training-days", "0.1"], "training_days"),

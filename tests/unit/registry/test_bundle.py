@@ -354,3 +354,11 @@ def test_a_calibration_that_could_not_serve_is_refused(calibration: dict[str, An
 
     with pytest.raises(BundleError):
         shelf.load("price", made.version)
+
+
+def test_a_model_that_is_refused_is_told_with_its_bundle(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, clock=ManualClock(10**18), who="ann")
+    made = shelf.add(content(), parts()._replace(model={"linear.json": b"{}"}))
+
+    with pytest.raises(BundleError, match=made.version):
+        shelf.load("price", made.version)
